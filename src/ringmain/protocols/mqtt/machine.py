@@ -1,0 +1,367 @@
+"""The server's side of one MQTT connection, without I/O: 3.1.1 and 5.0, QoS 0 and 1, the device's own topics.
+
+    receive(data, now) -> events      bytes from the peer
+    data_to_send() -> bytes           bytes for the peer
+    deadline() -> seconds | None      when `wake` wants to be called
+    wake(now) -> events               the deadline has passed
+
+All PUBLISH packets of one read come out as one `Published` batch with raw topics, payload slices and packet
+identifiers: no object per message. Nothing is acknowledged here: `acknowledge` is called by who made it durable.
+After `Closed` the machine takes no more bytes. A violation answers with the right packet, counts once, and closes.
+
+Phases: EXPECT_CONNECT → AUTHENTICATING → CONNECTED → CLOSED.
+"""
+
+from collections.abc import Sequence
+
+from ringmain.protocols.mqtt import packets
+from ringmain.protocols.mqtt.events import (
+    Closed,
+    ConnectAsked,
+    Delivered,
+    Event,
+    Limits,
+    Phase,
+    Published,
+    SubscribeAsked,
+    UnsubscribeAsked,
+)
+from ringmain.protocols.mqtt.packets import Connect
+from ringmain.protocols.mqtt.properties import Property, Value
+from ringmain.protocols.mqtt.reasons import ProtocolViolation, Reason
+from ringmain.protocols.mqtt.topics import topic_name
+
+CONNECT_BYTES_MAX = 65_536
+"""Before it has signed in, a peer can not make us hold more than this. A CONNECT of a device has some 200 bytes;
+the rest is room for a will."""
+
+TOPICS_REMEMBERED = 256
+"""Topic names already validated on this connection; when full it starts over."""
+
+KEEP_ALIVE_GRACE = 1.5
+"""[MQTT-3.1.2-22]: the server closes after one and a half keep-alive periods."""
+
+
+class ServerMachine:
+    """One connection."""
+
+    def __init__(self, limits: Limits, now: float) -> None:
+        self.limits = limits
+        self.phase = Phase.EXPECT_CONNECT
+        self.level = 4
+        self.connect: Connect | None = None
+        self.in_flight = 0
+        self._out: list[bytes] = []
+        self._chunks: list[bytes] = []
+        self._held = self._wanted = 0
+        self._heard = now
+        self._silence_s = limits.connect_deadline_s
+        self._topics: set[bytes] = set()
+        self._next_identifier = 1
+        self._sent: set[int] = set()
+        self._peer_receive_maximum = 65_535
+        self._peer_packet_bytes_max = 268_435_460
+
+    # -- bytes in -------------------------------------------------------------------------------------------
+
+    def receive(self, data: bytes, now: float) -> list[Event]:
+        """What the bytes say. Never raises: a violation ends in `Closed`."""
+        if self.phase is Phase.CLOSED:
+            return []
+        self._heard = now if self.phase is Phase.CONNECTED else self._heard
+        if self._wanted:
+            self._chunks.append(data)
+            self._held += len(data)
+            if self._held < self._wanted:
+                return []
+            data = b"".join(self._chunks)
+            self._chunks.clear()
+            self._held = self._wanted = 0
+        events: list[Event] = []
+        try:
+            self._parse(data, events)
+        except ProtocolViolation as violation:
+            events.append(self._violated(violation))
+        return events
+
+    def _parse(self, data: bytes, events: list[Event]) -> None:  # noqa: C901, PLR0912, PLR0915 - the hot loop
+        """Walk the packets of `data`. One long function, because a call per packet costs a third of the rate."""
+        at, end = 0, len(data)
+        known, level = self._topics, self.level
+        batch = Published([], [], [])
+        topics, payloads, identifiers = batch.topics, batch.payloads, batch.identifiers
+        bytes_max = self.limits.packet_bytes_max if self.phase is Phase.CONNECTED else CONNECT_BYTES_MAX
+        try:
+            while end - at >= 2 and self.phase is not Phase.AUTHENTICATING:
+                first, length, start = data[at], data[at + 1], at + 2
+                if length & 0x80:
+                    length, start = _long_length(data, at + 1, end)
+                    if start == 0:
+                        break
+                stop = start + length
+                if stop - at > bytes_max:
+                    raise ProtocolViolation(Reason.PACKET_TOO_LARGE, f"packet of {stop - at} bytes, limit {bytes_max}")
+                if stop > end:
+                    self._wanted = stop - at
+                    break
+                if first & 0xF0 == 0x30 and self.phase is Phase.CONNECTED:
+                    body = start + 2 + (data[start] << 8 | data[start + 1]) if length > 1 else stop + 1
+                    topic = data[start + 2 : body]
+                    if first & 0x02:
+                        identifier, body = data[body : body + 2], body + 2
+                    else:
+                        identifier = b""
+                    if body > stop or first & 0x0D or identifier == b"\0\0":
+                        self._check_publish(first, identifier, truncated=body > stop)
+                    if topic not in known:
+                        self._remember(topic)
+                    if level == 5:
+                        if body < stop and not data[body]:
+                            body += 1
+                        else:
+                            body, _ = packets.read_publish_properties(data, body, stop)
+                    topics.append(topic)
+                    payloads.append(data[body:stop])
+                    identifiers.append(identifier)
+                else:
+                    if topics:
+                        self._flush(batch, events)
+                        batch = Published([], [], [])
+                        topics, payloads, identifiers = batch.topics, batch.payloads, batch.identifiers
+                    if not self._control(first, data[start:stop], events):
+                        return
+                    level, bytes_max = self.level, self.limits.packet_bytes_max
+                at = stop
+        finally:
+            if topics:
+                self._flush(batch, events)
+        self._keep(data, at)
+
+    def _flush(self, batch: Published, events: list[Event]) -> None:
+        self.in_flight += len(batch.identifiers) - batch.identifiers.count(b"")
+        events.append(batch)
+        if self.level == 5 and self.in_flight > self.limits.receive_maximum:
+            raise ProtocolViolation(
+                Reason.RECEIVE_MAXIMUM_EXCEEDED,
+                f"{self.in_flight} messages in flight, the limit is {self.limits.receive_maximum}",
+                "MQTT-3.3.4-9",
+            )
+
+    def _keep(self, data: bytes, at: int) -> None:
+        """Hold an unfinished packet. While its length is known its pieces are collected, not joined each time."""
+        if at < len(data):
+            self._chunks.append(data[at:])
+            self._held = len(data) - at
+            self._wanted = max(self._wanted, self._held + 1)
+
+    def _remember(self, topic: bytes) -> None:
+        topic_name(topic)
+        if len(self._topics) >= TOPICS_REMEMBERED:
+            self._topics.clear()
+        self._topics.add(topic)
+
+    def _check_publish(self, first: int, identifier: bytes, *, truncated: bool) -> None:
+        qos = first >> 1 & 3
+        if truncated:
+            raise ProtocolViolation(Reason.MALFORMED_PACKET, "PUBLISH ends too early")
+        if qos == 3 or (first & 8 and not qos):
+            raise ProtocolViolation(Reason.MALFORMED_PACKET, "PUBLISH flags", "MQTT-3.3.1-2")
+        if identifier == b"\0\0":
+            raise ProtocolViolation(Reason.PROTOCOL_ERROR, "packet identifier is 0", "MQTT-2.2.1-3")
+        if qos == 2:
+            raise ProtocolViolation(Reason.QOS_NOT_SUPPORTED, "QoS 2 above the maximum of 1", "MQTT-3.2.2-11")
+        if first & 1 and self.level == 5:
+            raise ProtocolViolation(Reason.RETAIN_NOT_SUPPORTED, "retain is not available", "MQTT-3.2.2-14")
+
+    def _control(self, first: int, body: bytes, events: list[Event]) -> bool:  # noqa: C901 - a table of packets
+        """Any other packet; False when nothing behind it may be read."""
+        kind, flags = first >> 4, first & 15
+        if self.phase is Phase.EXPECT_CONNECT:
+            if kind != packets.CONNECT:
+                raise ProtocolViolation(Reason.PROTOCOL_ERROR, "first packet is not CONNECT", "MQTT-3.1.0-1")
+        elif kind == packets.CONNECT:
+            raise ProtocolViolation(Reason.PROTOCOL_ERROR, "second CONNECT", "MQTT-3.1.0-2")
+        if flags != (2 if kind in (packets.SUBSCRIBE, packets.UNSUBSCRIBE) else 0):
+            raise ProtocolViolation(Reason.MALFORMED_PACKET, f"flags {flags:#x} of packet type {kind}", "MQTT-2.1.3-1")
+        match kind:
+            case packets.CONNECT:
+                self._connect(packets.read_connect(body), events)
+            case packets.PINGREQ if not body:
+                self._out.append(packets.PINGRESP_BYTES)
+            case packets.SUBSCRIBE:
+                identifier, subscriptions, found = packets.read_subscribe(body, self.level)
+                if Property.SUBSCRIPTION_IDENTIFIER in found:
+                    raise ProtocolViolation(Reason.SUBSCRIPTION_IDENTIFIERS_NOT_SUPPORTED, "subscription identifier")
+                events.append(SubscribeAsked(identifier, subscriptions))
+            case packets.UNSUBSCRIBE:
+                events.append(UnsubscribeAsked(*packets.read_unsubscribe(body, self.level)))
+            case packets.PUBACK:
+                identifier = packets.read_puback(body, self.level)
+                if identifier in self._sent:
+                    self._sent.remove(identifier)
+                    events.append(Delivered(identifier))
+            case packets.DISCONNECT:
+                reason, _ = packets.read_disconnect(body, self.level)
+                self.phase = Phase.CLOSED
+                events.append(Closed(Reason.SUCCESS, "disconnected", by_peer=True, publish_will=reason != 0))
+                return False
+            case packets.AUTH if self.level == 5:
+                raise ProtocolViolation(Reason.PROTOCOL_ERROR, "AUTH without an authentication method")
+            case _:
+                raise ProtocolViolation(Reason.MALFORMED_PACKET, f"packet type {kind} from a client")
+        return True
+
+    def _connect(self, connect: Connect, events: list[Event]) -> None:
+        self.connect, self.level = connect, connect.level
+        if Property.AUTHENTICATION_METHOD in connect.properties:
+            raise ProtocolViolation(Reason.BAD_AUTHENTICATION_METHOD, "enhanced authentication is not offered")
+        if connect.will and connect.level == 5 and connect.will.retain:
+            raise ProtocolViolation(Reason.RETAIN_NOT_SUPPORTED, "will retain is not available", "MQTT-3.2.2-13")
+        if connect.will and connect.will.qos == 2:
+            raise ProtocolViolation(Reason.QOS_NOT_SUPPORTED, "will of QoS 2", "MQTT-3.2.2-12")
+        if connect.level == 4 and not connect.client_id and not connect.clean_start:
+            raise ProtocolViolation(Reason.CLIENT_IDENTIFIER_NOT_VALID, "empty client id", "MQTT-3.1.3-8")
+        self._peer_receive_maximum = _number(connect, Property.RECEIVE_MAXIMUM, 65_535)
+        self._peer_packet_bytes_max = _number(connect, Property.MAXIMUM_PACKET_SIZE, 268_435_460)
+        self.phase = Phase.AUTHENTICATING
+        events.append(ConnectAsked(connect))
+
+    # -- decisions ------------------------------------------------------------------------------------------
+
+    def accept(self, now: float, assigned_client_id: str = "") -> list[Event]:
+        """Let the peer in; answers with the events of the bytes that waited."""
+        if self.phase is not Phase.AUTHENTICATING or self.connect is None:
+            return []
+        self.phase, self._heard = Phase.CONNECTED, now
+        keep_alive_s, limit = self.connect.keep_alive_s, self.limits
+        found: dict[Property, Value] = {}
+        if self.level == 5:
+            found = {
+                Property.RECEIVE_MAXIMUM: limit.receive_maximum,
+                Property.MAXIMUM_QOS: 1,
+                Property.RETAIN_AVAILABLE: 0,
+                Property.MAXIMUM_PACKET_SIZE: limit.packet_bytes_max,
+                Property.SUBSCRIPTION_IDENTIFIER_AVAILABLE: 0,
+                Property.SHARED_AVAILABLE: 0,
+            }
+            if _number(self.connect, Property.SESSION_EXPIRY, 0):
+                found[Property.SESSION_EXPIRY] = 0
+            if assigned_client_id:
+                found[Property.ASSIGNED_CLIENT_IDENTIFIER] = assigned_client_id
+            if not 0 < keep_alive_s <= limit.keep_alive_s_max:
+                keep_alive_s = found[Property.SERVER_KEEP_ALIVE] = limit.keep_alive_s_max
+        self._silence_s = keep_alive_s * KEEP_ALIVE_GRACE
+        self._out.append(packets.write_connack(self.level, Reason.SUCCESS, found) or b"")
+        waiting = b"".join(self._chunks)
+        self._chunks.clear()
+        self._held = self._wanted = 0
+        return self.receive(waiting, now) if waiting else []
+
+    def refuse(self, reason: Reason, detail: str) -> Closed:
+        """Turn the peer away with a CONNACK."""
+        return self._end(reason, detail)
+
+    def acknowledge(self, identifiers: Sequence[bytes], reason: Reason = Reason.SUCCESS) -> None:
+        """PUBACK: the messages have a durable outcome."""
+        if self.phase is Phase.CLOSED:
+            return
+        self.in_flight -= len(identifiers)
+        self._out.append(packets.write_pubacks(self.level, identifiers, reason))
+
+    def grant(self, identifier: int, reasons: list[int]) -> None:
+        """SUBACK."""
+        self._out.append(packets.write_suback(self.level, identifier, reasons))
+
+    def release(self, identifier: int, reasons: list[int]) -> None:
+        """UNSUBACK."""
+        self._out.append(packets.write_unsuback(self.level, identifier, reasons))
+
+    def publish(self, topic: str, payload: bytes, qos: int) -> bool:
+        """Send a message; False where the peer's receive maximum or packet size leaves no room for it."""
+        identifier = 0
+        if qos:
+            if len(self._sent) >= min(self._peer_receive_maximum, self.limits.receive_maximum):
+                return False
+            while self._next_identifier in self._sent:
+                self._next_identifier = self._next_identifier % 65_535 + 1
+            identifier, self._next_identifier = self._next_identifier, self._next_identifier % 65_535 + 1
+        data = packets.write_publish(self.level, topic, payload, qos, identifier)
+        if len(data) > self._peer_packet_bytes_max:
+            return False
+        if qos:
+            self._sent.add(identifier)
+        self._out.append(data)
+        return True
+
+    def close(self, reason: Reason, detail: str) -> Closed:
+        """End the connection from our side; MQTT 5 hears why."""
+        return self._end(reason, detail)
+
+    def lost(self) -> list[Event]:
+        """The socket went away without a DISCONNECT."""
+        if self.phase is Phase.CLOSED:
+            return []
+        will = self.phase is Phase.CONNECTED
+        self.phase = Phase.CLOSED
+        return [Closed(Reason.UNSPECIFIED, "connection lost", by_peer=True, publish_will=will)]
+
+    # -- bytes and time out ---------------------------------------------------------------------------------
+
+    def data_to_send(self) -> bytes:
+        """Bytes for the peer, once."""
+        data = b"".join(self._out)
+        self._out.clear()
+        return data
+
+    def deadline(self) -> float | None:
+        """When the peer has been silent for too long; None without a keep-alive."""
+        if self.phase is Phase.CLOSED or not self._silence_s:
+            return None
+        return self._heard + self._silence_s
+
+    def wake(self, now: float) -> list[Event]:
+        """Close a connection that has been silent for too long."""
+        deadline = self.deadline()
+        if deadline is None or now < deadline:
+            return []
+        if self.phase is Phase.CONNECTED:
+            return [self._end(Reason.KEEP_ALIVE_TIMEOUT, f"silent for {now - self._heard:.0f} s")]
+        self.phase = Phase.CLOSED
+        return [Closed(Reason.KEEP_ALIVE_TIMEOUT, "no CONNECT in time", by_peer=False, publish_will=False)]
+
+    def _violated(self, violation: ProtocolViolation) -> Closed:
+        return self._end(violation.reason, str(violation))
+
+    def _end(self, reason: Reason, detail: str) -> Closed:
+        """Say why, as far as the peer's version has words for it (§4.13), and be closed."""
+        phase, self.phase = self.phase, Phase.CLOSED
+        if phase is Phase.CONNECTED and self.level == 5:
+            self._out.append(packets.write_disconnect(reason, detail[:200]))
+        elif phase in (Phase.AUTHENTICATING, Phase.EXPECT_CONNECT) and self._may_answer(reason):
+            self._out.append(packets.write_connack(self.level, reason) or b"")
+        return Closed(reason, detail, by_peer=False, publish_will=phase is Phase.CONNECTED)
+
+    def _may_answer(self, reason: Reason) -> bool:
+        """Strangers that do not speak MQTT get no answer; a version we do not speak gets the 3.1.1 refusal."""
+        return self.connect is not None or reason is Reason.UNSUPPORTED_PROTOCOL_VERSION
+
+
+def _long_length(data: bytes, at: int, end: int) -> tuple[int, int]:
+    """A remaining length of several bytes: (length, where the body starts), or (0, 0) if it is not all there."""
+    length = shift = 0
+    for place in range(at, min(at + 4, end)):
+        octet = data[place]
+        length |= (octet & 0x7F) << shift
+        if not octet & 0x80:
+            if not octet and shift:
+                raise ProtocolViolation(Reason.MALFORMED_PACKET, "remaining length is padded", "MQTT-1.5.5-1")
+            return length, place + 1
+        shift += 7
+    if end - at >= 4:
+        raise ProtocolViolation(Reason.MALFORMED_PACKET, "remaining length of more than four bytes", "MQTT-1.5.5-1")
+    return 0, 0
+
+
+def _number(connect: Connect, name: Property, default: int) -> int:
+    value = connect.properties.get(name, default)
+    return value if isinstance(value, int) else default

@@ -1,0 +1,229 @@
+"""Packets: what a server reads (`read_*`) and what it writes (`write_*`), for 3.1.1 (level 4) and 5.0 (level 5).
+
+Pure functions of bytes. Whatever is wrong with a packet is a `ProtocolViolation`; nothing else comes out.
+PUBLISH with its hot path is read by the machine; `read_publish_properties` serves it for MQTT 5.
+"""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from ringmain.protocols.mqtt import properties, wire
+from ringmain.protocols.mqtt.properties import Properties, Property
+from ringmain.protocols.mqtt.reasons import CONNACK_311, ProtocolViolation, Reason
+from ringmain.protocols.mqtt.topics import topic_filter, topic_name
+from ringmain.protocols.mqtt.wire import Cursor
+
+FILTERS_MAX = 32
+"""Filters in one SUBSCRIBE; a device's own tree has a handful."""
+
+CONNECT, CONNACK, PUBLISH, PUBACK = 1, 2, 3, 4
+SUBSCRIBE, SUBACK, UNSUBSCRIBE, UNSUBACK = 8, 9, 10, 11
+PINGREQ, PINGRESP, DISCONNECT, AUTH = 12, 13, 14, 15
+
+PINGRESP_BYTES = b"\xd0\x00"
+
+
+class Will(msgspec.Struct, frozen=True):
+    """What the server publishes for a client that is lost (§3.1.2.5)."""
+
+    topic: str
+    payload: bytes
+    qos: int
+    retain: bool
+    delay_s: int = 0
+
+
+class Connect(msgspec.Struct, frozen=True):
+    """CONNECT (§3.1). `keep_alive_s` 0 means none. Absent user name and password are None."""
+
+    level: int
+    client_id: str
+    clean_start: bool
+    keep_alive_s: int
+    will: Will | None
+    user_name: str | None
+    password: bytes | None
+    properties: Properties = properties.NONE
+
+
+class Subscription(msgspec.Struct, frozen=True):
+    """One filter of a SUBSCRIBE. A filter that is not well-formed carries its `refusal`."""
+
+    filter: str
+    qos: int
+    no_local: bool = False
+    refusal: Reason | None = None
+
+
+def read_connect(body: bytes) -> Connect:
+    """CONNECT. An unknown protocol level is UNSUPPORTED_PROTOCOL_VERSION [MQTT-3.1.2-2]."""
+    cursor = Cursor(body)
+    name, level = cursor.binary(), cursor.byte()
+    if name == b"MQIsdp" or (name == b"MQTT" and level not in (4, 5)):
+        raise ProtocolViolation(Reason.UNSUPPORTED_PROTOCOL_VERSION, f"protocol level {level}", "MQTT-3.1.2-2")
+    if name != b"MQTT":
+        raise ProtocolViolation(Reason.PROTOCOL_ERROR, "protocol name is not MQTT", "MQTT-3.1.2-1")
+    flags, keep_alive_s = cursor.byte(), cursor.two_bytes()
+    has_user, has_password, has_will = flags & 0x80, flags & 0x40, flags & 0x04
+    will_qos, will_retain = flags >> 3 & 3, bool(flags & 0x20)
+    if flags & 1:
+        raise ProtocolViolation(Reason.MALFORMED_PACKET, "reserved connect flag is set", "MQTT-3.1.2-3")
+    if will_qos == 3 or (not has_will and (will_qos or will_retain)):
+        raise ProtocolViolation(Reason.MALFORMED_PACKET, "will flags contradict each other", "MQTT-3.1.2-11")
+    if level == 4 and has_password and not has_user:
+        raise ProtocolViolation(Reason.MALFORMED_PACKET, "password without user name", "MQTT-3.1.2-22")
+    found = properties.decode(cursor, properties.IN_CONNECT) if level == 5 else properties.NONE
+    if Property.AUTHENTICATION_DATA in found and Property.AUTHENTICATION_METHOD not in found:
+        raise ProtocolViolation(Reason.PROTOCOL_ERROR, "authentication data without a method", "MQTT-3.1.2.11.10")
+    client_id = cursor.text()
+    will = _will(cursor, level, will_qos, retain=will_retain) if has_will else None
+    user_name = cursor.text() if has_user else None
+    password = cursor.binary() if has_password else None
+    _at_end(cursor)
+    return Connect(level, client_id, bool(flags & 2), keep_alive_s, will, user_name, password, found)
+
+
+def _will(cursor: Cursor, level: int, qos: int, *, retain: bool) -> Will:
+    found = properties.decode(cursor, properties.IN_WILL) if level == 5 else properties.NONE
+    topic, payload = topic_name(cursor.binary()), cursor.binary()
+    delay_s = found.get(Property.WILL_DELAY, 0)
+    return Will(topic, payload, qos, retain, delay_s if isinstance(delay_s, int) else 0)
+
+
+def _at_end(cursor: Cursor) -> None:
+    if cursor.at != cursor.end:
+        raise ProtocolViolation(Reason.MALFORMED_PACKET, f"{cursor.end - cursor.at} bytes too many in the packet")
+
+
+def _packet_id(cursor: Cursor) -> int:
+    if identifier := cursor.two_bytes():
+        return identifier
+    raise ProtocolViolation(Reason.PROTOCOL_ERROR, "packet identifier is 0", "MQTT-2.2.1-3")
+
+
+def read_subscribe(body: bytes, level: int) -> tuple[int, tuple[Subscription, ...], Properties]:
+    """SUBSCRIBE: packet identifier, filters, properties (§3.8)."""
+    cursor = Cursor(body)
+    identifier = _packet_id(cursor)
+    found = properties.decode(cursor, properties.IN_SUBSCRIBE) if level == 5 else properties.NONE
+    asked: list[Subscription] = []
+    while cursor.at < cursor.end:
+        raw, options = cursor.binary(), cursor.byte()
+        if options & 3 == 3 or options & (0xFC if level == 4 else 0xC0) or options >> 4 & 3 == 3:
+            raise ProtocolViolation(Reason.MALFORMED_PACKET, "subscription options", "MQTT-3.8.3-5")
+        asked.append(_subscription(raw, options))
+    _counted(asked)
+    return identifier, tuple(asked), found
+
+
+def _subscription(raw: bytes, options: int) -> Subscription:
+    qos, no_local = options & 3, bool(options & 4)
+    try:
+        pattern = topic_filter(raw)
+    except ProtocolViolation as violation:
+        if violation.reason is Reason.TOPIC_FILTER_INVALID:
+            return Subscription("", qos, no_local, Reason.TOPIC_FILTER_INVALID)
+        raise
+    shared = Reason.SHARED_SUBSCRIPTIONS_NOT_SUPPORTED if pattern.startswith("$share/") else None
+    return Subscription(pattern, qos, no_local, shared)
+
+
+def _counted(items: Sequence[object]) -> None:
+    """[MQTT-3.8.3-2] [MQTT-3.10.3-2]: at least one; and our limit."""
+    if not items:
+        raise ProtocolViolation(Reason.PROTOCOL_ERROR, "no topic filter", "MQTT-3.8.3-2")
+    if len(items) > FILTERS_MAX:
+        raise ProtocolViolation(
+            Reason.QUOTA_EXCEEDED, f"{len(items)} filters in one packet, the limit is {FILTERS_MAX}"
+        )
+
+
+def read_unsubscribe(body: bytes, level: int) -> tuple[int, tuple[str, ...]]:
+    """UNSUBSCRIBE: packet identifier and filters (§3.10). A filter that is not well-formed can not be held: ''."""
+    cursor = Cursor(body)
+    identifier = _packet_id(cursor)
+    if level == 5:
+        properties.decode(cursor, properties.IN_UNSUBSCRIBE)
+    filters = []
+    while cursor.at < cursor.end:
+        filters.append(_subscription(cursor.binary(), 0).filter)
+    _counted(filters)
+    return identifier, tuple(filters)
+
+
+def read_puback(body: bytes, level: int) -> int:
+    """PUBACK of a message we sent: its packet identifier (§3.4)."""
+    cursor = Cursor(body)
+    identifier = _packet_id(cursor)
+    if level == 5 and cursor.at < cursor.end:
+        cursor.byte()
+        if cursor.at < cursor.end:
+            properties.decode(cursor, properties.IN_ACKNOWLEDGEMENT)
+    _at_end(cursor)
+    return identifier
+
+
+def read_disconnect(body: bytes, level: int) -> tuple[int, Properties]:
+    """DISCONNECT: its reason (0 is normal) and properties (§3.14)."""
+    cursor = Cursor(body)
+    reason, found = 0, properties.NONE
+    if level == 5 and body:
+        reason = cursor.byte()
+        if cursor.at < cursor.end:
+            found = properties.decode(cursor, properties.IN_DISCONNECT_FROM_CLIENT)
+    _at_end(cursor)
+    return reason, found
+
+
+def read_publish_properties(data: bytes, start: int, end: int) -> tuple[int, Properties]:
+    """Where the payload of an MQTT 5 PUBLISH starts, and its properties. We never hand out topic aliases, so one
+    that is used is TOPIC_ALIAS_INVALID [MQTT-3.3.2-8].
+    """
+    cursor = Cursor(data, start, end)
+    found = properties.decode(cursor, properties.IN_PUBLISH_FROM_CLIENT)
+    if Property.TOPIC_ALIAS in found:
+        raise ProtocolViolation(Reason.TOPIC_ALIAS_INVALID, "topic alias above the maximum of 0", "MQTT-3.3.2-8")
+    if Property.RESPONSE_TOPIC in found:
+        topic_name(str(found[Property.RESPONSE_TOPIC]).encode())
+    return cursor.at, found
+
+
+def write_connack(level: int, reason: Reason, found: Properties = properties.NONE) -> bytes | None:
+    """CONNACK without a session present (§3.2); None where 3.1.1 has no code for the reason: just close."""
+    if level == 5:
+        return wire.packet(CONNACK << 4, bytes((0, reason)) + properties.encode(found))
+    code = CONNACK_311.get(reason)
+    return None if code is None else bytes((CONNACK << 4, 2, 0, code))
+
+
+def write_pubacks(level: int, identifiers: Sequence[bytes], reason: Reason = Reason.SUCCESS) -> bytes:
+    """PUBACKs for raw two-byte identifiers, all with one reason (§3.4). 3.1.1 knows no other than success."""
+    if level == 5 and reason:
+        tail = bytes((reason,))
+        return b"".join([b"\x40\x03" + identifier + tail for identifier in identifiers])
+    return b"\x40\x02" + b"\x40\x02".join(identifiers) if identifiers else b""
+
+
+def write_suback(level: int, identifier: int, reasons: Sequence[int]) -> bytes:
+    """SUBACK (§3.9): one code a filter, in order; 3.1.1 says 0x80 for every refusal."""
+    codes = bytes(reasons) if level == 5 else bytes(min(code, 0x80) for code in reasons)
+    return wire.packet(SUBACK << 4, identifier.to_bytes(2, "big") + (b"\0" if level == 5 else b"") + codes)
+
+
+def write_unsuback(level: int, identifier: int, reasons: Sequence[int]) -> bytes:
+    """UNSUBACK (§3.11); 3.1.1 carries no codes."""
+    tail = b"\0" + bytes(reasons) if level == 5 else b""
+    return wire.packet(UNSUBACK << 4, identifier.to_bytes(2, "big") + tail)
+
+
+def write_publish(level: int, topic: str, payload: bytes, qos: int, identifier: int) -> bytes:
+    """PUBLISH from the server (§3.3), never retained; `identifier` counts at QoS 1 only."""
+    body = wire.text(topic) + (identifier.to_bytes(2, "big") if qos else b"") + (b"\0" if level == 5 else b"")
+    return wire.packet(PUBLISH << 4 | qos << 1, body + payload)
+
+
+def write_disconnect(reason: Reason, explanation: str = "") -> bytes:
+    """DISCONNECT from the server, which only MQTT 5 has (§3.14). The reason string is for people."""
+    found: dict[Property, properties.Value] = {Property.REASON_STRING: explanation} if explanation else {}
+    return wire.packet(DISCONNECT << 4, bytes((reason,)) + properties.encode(found))

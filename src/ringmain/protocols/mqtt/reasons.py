@@ -1,0 +1,67 @@
+"""Reason codes of MQTT 5 (§2.4) and what a 3.1.1 CONNACK says instead (3.1.1 §3.2.2.3).
+
+`ProtocolViolation` is the one error the decoder raises: the peer broke the standard, and `reason` says how.
+"""
+
+from enum import IntEnum
+
+
+class Reason(IntEnum):
+    """MQTT 5 §2.4, the codes a server without QoS 2 and shared sessions needs."""
+
+    SUCCESS = 0x00
+    GRANTED_QOS_1 = 0x01
+    DISCONNECT_WITH_WILL = 0x04
+    NO_MATCHING_SUBSCRIBERS = 0x10
+    NO_SUBSCRIPTION_EXISTED = 0x11
+    UNSPECIFIED = 0x80
+    MALFORMED_PACKET = 0x81
+    PROTOCOL_ERROR = 0x82
+    IMPLEMENTATION_SPECIFIC = 0x83
+    UNSUPPORTED_PROTOCOL_VERSION = 0x84
+    CLIENT_IDENTIFIER_NOT_VALID = 0x85
+    BAD_USER_NAME_OR_PASSWORD = 0x86
+    NOT_AUTHORIZED = 0x87
+    SERVER_UNAVAILABLE = 0x88
+    SERVER_BUSY = 0x89
+    BAD_AUTHENTICATION_METHOD = 0x8C
+    SERVER_SHUTTING_DOWN = 0x8B
+    KEEP_ALIVE_TIMEOUT = 0x8D
+    SESSION_TAKEN_OVER = 0x8E
+    TOPIC_FILTER_INVALID = 0x8F
+    TOPIC_NAME_INVALID = 0x90
+    RECEIVE_MAXIMUM_EXCEEDED = 0x93
+    TOPIC_ALIAS_INVALID = 0x94
+    PACKET_TOO_LARGE = 0x95
+    QUOTA_EXCEEDED = 0x97
+    ADMINISTRATIVE_ACTION = 0x98
+    PAYLOAD_FORMAT_INVALID = 0x99
+    RETAIN_NOT_SUPPORTED = 0x9A
+    QOS_NOT_SUPPORTED = 0x9B
+    SHARED_SUBSCRIPTIONS_NOT_SUPPORTED = 0x9E
+    CONNECTION_RATE_EXCEEDED = 0x9F
+    SUBSCRIPTION_IDENTIFIERS_NOT_SUPPORTED = 0xA1
+
+
+CONNACK_311 = {
+    Reason.SUCCESS: 0,
+    Reason.UNSUPPORTED_PROTOCOL_VERSION: 1,
+    Reason.CLIENT_IDENTIFIER_NOT_VALID: 2,
+    Reason.SERVER_UNAVAILABLE: 3,
+    Reason.SERVER_BUSY: 3,
+    Reason.SERVER_SHUTTING_DOWN: 3,
+    Reason.CONNECTION_RATE_EXCEEDED: 3,
+    Reason.BAD_USER_NAME_OR_PASSWORD: 4,
+    Reason.NOT_AUTHORIZED: 5,
+}
+"""3.1.1 has five refusals; where it has none that fits, the connection is closed without a CONNACK."""
+
+
+class ProtocolViolation(Exception):
+    """The peer sent what MQTT forbids. `reason` is the code of MQTT 5 §2.4, `clause` the rule it broke."""
+
+    def __init__(self, reason: Reason, detail: str, clause: str = "") -> None:
+        super().__init__(f"{detail} [{clause}]" if clause else detail)
+        self.reason = reason
+        self.detail = detail
+        self.clause = clause

@@ -1,0 +1,55 @@
+"""Topic names and filters (MQTT 5 §4.7): what is well-formed, what matches what, and our limits on both."""
+
+from ringmain.protocols.mqtt.reasons import ProtocolViolation, Reason
+from ringmain.protocols.mqtt.wire import utf8
+
+TOPIC_BYTES_MAX = 256
+"""The device tree needs far less; AWS IoT takes 256 too."""
+
+TOPIC_LEVELS_MAX = 8
+"""AWS IoT takes 8 levels; a deeper tree is a mistake or an attack on the matcher."""
+
+
+def topic_name(raw: bytes) -> str:
+    """A topic name a client may publish on. TOPIC_NAME_INVALID for wildcards, emptiness and over-length."""
+    name = utf8(raw)
+    if "+" in name or "#" in name:
+        raise ProtocolViolation(Reason.TOPIC_NAME_INVALID, "a topic name holds a wildcard", "MQTT-3.3.2-2")
+    _limits(raw, name, Reason.TOPIC_NAME_INVALID)
+    return name
+
+
+def topic_filter(raw: bytes) -> str:
+    """A topic filter: `#` only alone and last, `+` only alone in its level [MQTT-4.7.1-1] [MQTT-4.7.1-2]."""
+    text = utf8(raw)
+    _limits(raw, text, Reason.TOPIC_FILTER_INVALID)
+    levels = text.split("/")
+    for place, level in enumerate(levels):
+        misplaced = "#" in level and (level != "#" or place != len(levels) - 1)
+        if misplaced or ("+" in level and level != "+"):
+            raise ProtocolViolation(Reason.TOPIC_FILTER_INVALID, f"wildcard misplaced in {text!r}", "MQTT-4.7.1-1")
+    return text
+
+
+def _limits(raw: bytes, text: str, reason: Reason) -> None:
+    if not raw:
+        raise ProtocolViolation(reason, "empty topic", "MQTT-4.7.3-1")
+    if len(raw) > TOPIC_BYTES_MAX:
+        raise ProtocolViolation(reason, f"topic of {len(raw)} bytes, the limit is {TOPIC_BYTES_MAX}")
+    if text.count("/") >= TOPIC_LEVELS_MAX:
+        raise ProtocolViolation(reason, f"topic of more than {TOPIC_LEVELS_MAX} levels")
+
+
+def matches(pattern: str, topic: str) -> bool:
+    """Whether a valid filter matches a valid topic name (§4.7.1); linear in their length. Wildcards at the first
+    level do not match topics that begin with `$` [MQTT-4.7.2-1].
+    """
+    wanted, levels = pattern.split("/"), topic.split("/")
+    if topic.startswith("$") and wanted[0] in ("+", "#"):
+        return False
+    for place, want in enumerate(wanted):
+        if want == "#":
+            return True
+        if place == len(levels) or want not in ("+", levels[place]):
+            return False
+    return len(wanted) == len(levels)
