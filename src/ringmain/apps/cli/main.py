@@ -1,0 +1,85 @@
+"""`ringmain`: the command. It reads the options before the sub-command, runs it, and turns every error into
+what happened, what to do next, and an exit code. It imports no sub-command before that one is called.
+"""
+
+import os
+import sys
+from pathlib import Path
+
+import click
+
+from ringmain import __version__
+from ringmain.apps.cli.exits import CommandError, Exit, exit_of
+from ringmain.apps.cli.lazy import Lazy, LazyGroup
+from ringmain.apps.cli.settings import Invocation
+from ringmain.apps.config_load import ConfigError
+from ringmain.model.errors import RingmainError
+
+COMMANDS = {
+    "up": Lazy("ringmain.apps.cli.up:up", "Run the platform: MQTT, HTTP, storage and billing in one process."),
+    "lab": Lazy("ringmain.apps.cli.lab:lab", "Replay a household's year over real sockets and bill it."),
+    "device": Lazy("ringmain.apps.cli.device:device", "Import, add, list and move devices through their lifecycle."),
+    "bill": Lazy("ringmain.apps.cli.bill:bill", "List bills and show one."),
+    "config": Lazy("ringmain.apps.cli.config:config", "Show and check the configuration."),
+    "version": Lazy("ringmain.apps.cli.version:version", "Print the version."),
+}
+
+
+@click.group(cls=LazyGroup, lazy=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--config", "file", type=click.Path(path_type=Path), help="Configuration file (TOML).")
+@click.option(
+    "--set", "assignments", multiple=True, metavar="KEY=VALUE", help="Set one key, such as mqtt.port=1884; repeatable."
+)
+@click.version_option(__version__, message="%(version)s")
+@click.pass_context
+def ringmain(context: click.Context, file: Path | None, assignments: tuple[str, ...]) -> None:
+    r"""A machine-to-machine platform: devices in, exact bills out, durable at every step.
+
+    \b
+    Configuration: --config FILE, else $RINGMAIN_CONFIG, else ./ringmain.toml;
+    then RINGMAIN_SECTION__KEY in the environment; then flags.
+    Exit codes: 0 done, 1 fault of ours, 2 usage, 3 configuration,
+    4 not reachable or not available, 5 refused, 130 interrupted.
+    """
+    context.obj = Invocation(file, assignments)
+
+
+def main() -> None:
+    """The entry point; always leaves through `SystemExit`."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Run one command line; returns its exit code."""
+    try:
+        answer: object = ringmain.main(arguments, prog_name="ringmain", standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as error:
+        error.show()
+        return Exit.USAGE
+    except click.ClickException as error:
+        error.show()
+        return Exit.USAGE
+    except (click.Abort, KeyboardInterrupt):
+        return Exit.INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read our output has seen enough; without this Python complains once more while it shuts down.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return Exit.OK
+    except ConfigError as error:
+        return _told(Exit.CONFIG, error.detail, error.hint)
+    except RingmainError as error:
+        return _told(exit_of(error), error.detail, error.hint)
+    except CommandError as error:
+        return _told(error.exit_code, error.detail, error.hint)
+    return answer if isinstance(answer, int) else Exit.OK
+
+
+def _told(code: Exit, detail: str, hint: str) -> int:
+    click.echo(f"ringmain: {detail}", err=True)
+    if hint:
+        click.echo(f"  next: {hint}", err=True)
+    return code
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,211 @@
+"""Configuration: every key the platform knows, with its type, default, bounds and meaning.
+
+The structs are the only list of keys: `docs/configuration.md`, `ringmain config show` and the loader in
+`config_load` are all derived from them. Values are frozen; nothing here reads a file or the environment.
+"""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+PORT = Meta(ge=0, le=65535)
+
+
+class Storage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where the platform keeps everything it must not lose."""
+
+    dir: Annotated[
+        str,
+        Meta(
+            min_length=1,
+            description="The data directory. One process owns it at a time; relative to the working directory.",
+        ),
+    ] = "ringmain-data"
+    log_limit_mib: Annotated[
+        int,
+        Meta(
+            ge=16,
+            le=1_048_576,
+            description="Size at which the ingest log refuses more and the doors stop acknowledging; nothing is"
+            " dropped. 4 GiB hold about half a billion readings, a day at 6,000 a second.",
+        ),
+    ] = 4096
+    log_retain_mib: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=1_048_576,
+            description="How much of the log is kept after everyone has read it, for replay. Below `log_limit_mib`.",
+        ),
+    ] = 64
+    memory_mib: Annotated[
+        int,
+        Meta(
+            ge=64,
+            le=1_048_576,
+            description="Memory the time-series store may use before it spills to disk. DuckDB alone would take 80 %"
+            " of the machine.",
+        ),
+    ] = 256
+    synchronous: Annotated[
+        Literal["full", "off"],
+        Meta(
+            description="`full` syncs every commit before it is acknowledged. `off` breaks the durability contract"
+            " and is refused unless `RINGMAIN_UNSAFE_TEST=1`: it exists so that the power-cut test can prove that"
+            " it notices.",
+        ),
+    ] = "full"
+
+
+class Mqtt(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The MQTT door: plain TCP and TLS."""
+
+    host: Annotated[
+        str,
+        Meta(
+            min_length=1,
+            description="Address of the plain listener. Anything but loopback is refused unless `insecure`.",
+        ),
+    ] = "127.0.0.1"
+    port: Annotated[int, PORT, Meta(description="Port of the plain listener; 0 takes a free one.")] = 1883
+    tls_host: Annotated[
+        str, Meta(min_length=1, description="Address of the TLS listener; `0.0.0.0` or `::` open it to the network.")
+    ] = "127.0.0.1"
+    tls_port: Annotated[int, PORT, Meta(description="Port of the TLS listener; 0 takes a free one.")] = 8883
+    packet_bytes_max: Annotated[
+        int,
+        Meta(
+            ge=1024,
+            le=268_435_460,
+            description="Largest packet. 1 MiB is what EMQX takes too; a meter's reading is below 1 KiB.",
+        ),
+    ] = 1_048_576
+    topic_bytes_max: Annotated[
+        int, Meta(ge=32, le=65_535, description="Longest topic; 256 octets hold every topic of this platform.")
+    ] = 256
+    topic_levels_max: Annotated[
+        int, Meta(ge=3, le=128, description="Most levels of a topic; AWS IoT Core takes 8 as well.")
+    ] = 8
+    receive_maximum: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=65_535,
+            description="Messages a client may have unacknowledged (MQTT 5 §3.1.2.11.3). Mosquitto takes 20, EMQX 32.",
+        ),
+    ] = 32
+    keep_alive_s_max: Annotated[
+        int,
+        Meta(
+            ge=5,
+            le=65_535,
+            description="Longest keep-alive; more is lowered to it (MQTT 5 §3.2.2.3.14). Many NATs forget a silent"
+            " connection after 20 minutes.",
+        ),
+    ] = 1200
+    connect_deadline_s: Annotated[
+        int,
+        Meta(ge=1, le=300, description="Time a new connection has until its CONNECT is complete, TLS included."),
+    ] = 10
+    connections_max: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=1_000_000,
+            description="Connections at a time, plain and TLS together; further ones are closed at once. Each also"
+            " needs a file descriptor (`ulimit -n`).",
+        ),
+    ] = 10_000
+
+
+class Http(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The HTTP door: telemetry, API and metrics. For the network, put a reverse proxy with TLS in front."""
+
+    host: Annotated[
+        str,
+        Meta(min_length=1, description="Address of the listener. Anything but loopback is refused unless `insecure`."),
+    ] = "127.0.0.1"
+    port: Annotated[int, PORT, Meta(description="Port of the listener; 0 takes a free one.")] = 8080
+    body_bytes_max: Annotated[
+        int,
+        Meta(
+            ge=1024,
+            le=104_857_600,
+            description="Largest request body; a larger one is refused before it is read. 10 MB of JSON hold about"
+            " 100,000 readings and take 0.1 s to decode.",
+        ),
+    ] = 10_000_000
+
+
+class Tls(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The server certificate that the platform makes for itself."""
+
+    names: Annotated[
+        tuple[Annotated[str, Meta(min_length=1, max_length=253)], ...],
+        Meta(
+            max_length=64,
+            description="Further host names and addresses in the server certificate; `localhost`, `127.0.0.1` and"
+            " `::1` are always there. In the environment: separated by commas.",
+        ),
+    ] = ()
+
+
+class Edge(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The edge gateway, a process of its own with its own directory."""
+
+    dir: Annotated[str, Meta(min_length=1, description="The edge gateway's data directory.")] = "ringmain-edge"
+    port: Annotated[
+        int, PORT, Meta(description="Port of the edge gateway's listener for local meters; 0 takes a free one.")
+    ] = 1884
+
+
+class Site(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The site `main` that every new tenant begins with."""
+
+    zone: Annotated[
+        str,
+        Meta(description="Its time zone, an IANA name such as `Europe/London`: days begin and tariffs switch in it."),
+    ] = "UTC"
+
+
+class Log(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What is written to standard error. Secrets never are."""
+
+    level: Annotated[
+        Literal["debug", "info", "warning", "error"], Meta(description="The least level that is written.")
+    ] = "info"
+    format: Annotated[
+        Literal["console", "json"],
+        Meta(description="`console` for people, `json` for one JSON object a line (time, level, logger, message)."),
+    ] = "console"
+
+
+class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The whole configuration."""
+
+    storage: Storage = Storage()
+    mqtt: Mqtt = Mqtt()
+    http: Http = Http()
+    tls: Tls = Tls()
+    edge: Edge = Edge()
+    site: Site = Site()
+    log: Log = Log()
+    insecure: Annotated[
+        bool,
+        Meta(
+            description="Permit listeners without TLS beyond loopback. Tokens then cross the network readable by"
+            " everyone on the way.",
+        ),
+    ] = False
+
+    @property
+    def storage_dir(self) -> Path:
+        """The data directory as a path."""
+        return Path(self.storage.dir).expanduser()
+
+    @property
+    def socket_path(self) -> Path:
+        """The Unix socket on which the running platform answers its own machine."""
+        return self.storage_dir / "ringmain.sock"

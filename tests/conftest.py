@@ -1,0 +1,86 @@
+"""What all tests share: programs of others that a test needs, and no skip without a listed reason.
+
+`@pytest.mark.needs("mosquitto", "curl")` skips a test where a program is missing; with RINGMAIN_REQUIRE_SERVICES=1
+it fails instead. `needs("root")` always skips: a right is nothing that can be installed.
+"""
+
+import fnmatch
+import os
+import shutil
+from collections.abc import Generator
+from pathlib import Path
+
+import pytest
+
+os.environ["PATH"] += os.pathsep + "/usr/sbin" + os.pathsep + "/sbin"
+
+_REQUIRED = os.environ.get("RINGMAIN_REQUIRE_SERVICES") == "1"
+_CI = os.environ.get("CI") == "true"
+_ALLOWED = [
+    line.strip()
+    for line in (Path(__file__).parent / "allowed_skips.txt").read_text(encoding="utf-8").splitlines()
+    if line.strip() and not line.startswith("#")
+]
+_unlisted = pytest.StashKey[list[str]]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "needs(*programs): skipped (in CI: failed) where one of them is missing")
+    config.stash[_unlisted] = []
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    for marker in item.iter_markers("needs"):
+        for program in marker.args:
+            if program == "root":
+                if os.geteuid() != 0:
+                    pytest.skip("needs root")
+            elif shutil.which(program) is None:
+                answer = pytest.fail if _REQUIRED else pytest.skip
+                answer(f"needs {program}")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    _judge(report, item.config, getattr(report, "wasxfail", None))
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(
+    collector: pytest.Collector,
+) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    report = yield
+    _judge(report, collector.config, None)
+    return report
+
+
+def _judge(report: pytest.TestReport | pytest.CollectReport, config: pytest.Config, xfail: str | None) -> None:
+    if not report.skipped:
+        return
+    reason = xfail
+    if reason is None and isinstance(report.longrepr, tuple):
+        reason = report.longrepr[2].removeprefix("Skipped: ")
+    if not any(fnmatch.fnmatchcase(reason or "", pattern) for pattern in _ALLOWED):
+        config.stash[_unlisted].append(f"{report.nodeid}: {reason}")
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if _CI and session.config.stash[_unlisted] and session.exitstatus == pytest.ExitCode.OK:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    if _CI and config.stash[_unlisted]:
+        terminalreporter.section("skips that tests/allowed_skips.txt does not list", sep="-", red=True)
+        for line in config.stash[_unlisted]:
+            terminalreporter.line(line)
+
+
+@pytest.fixture
+def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No RINGMAIN_ variable of whoever runs the tests reaches the code under test."""
+    for name in list(os.environ):
+        if name.startswith("RINGMAIN_"):
+            monkeypatch.delenv(name)
