@@ -47,7 +47,9 @@ SESSIONS: dict[tuple[SessionState, SessionEvent], SessionState] = {
 
 
 class Session(msgspec.Struct, frozen=True):
-    """What is known of a device's presence. `epoch` only grows; a late disconnect of an older one is void."""
+    """What is known of a device's presence. `epoch` only grows; a late disconnect of an older one is void.
+    `expected_by_ms` is when its silence will next be noticed, counted from its `expected_interval_s`.
+    """
 
     device: DeviceKey
     state: SessionState
@@ -57,3 +59,4 @@ class Session(msgspec.Struct, frozen=True):
     connected_ms: int
     last_seen_ms: int
     expected_by_ms: int
+    expected_interval_s: int = 60

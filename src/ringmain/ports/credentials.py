@@ -1,5 +1,6 @@
 """Credentials: who a token belongs to. Only HMAC-SHA-256 digests are kept, keyed with the installation's pepper."""
 
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Protocol
 
@@ -32,8 +33,20 @@ class Credentials(Protocol):
         """Whose valid token has this digest; None for an unknown or revoked one."""
         ...
 
+    async def holders(self, digests: Sequence[bytes]) -> Mapping[bytes, Holder]:
+        """`holder` for a whole file at once; unknown and revoked ones are left out."""
+        ...
+
     async def grant(self, digest: bytes, holder: Holder, at_ms: int) -> None:
-        """Add a token. `Refused("already_exists")` if its digest is in use, by whomever."""
+        """Add a token. `Refused("already_exists")` if its digest is in use, by whomever, and `Refused("not_found")`
+        where there is no such tenant. A revoked token may be granted again.
+        """
+        ...
+
+    async def replace(self, digest: bytes, holder: Holder, at_ms: int) -> int:
+        """Revoke all tokens of the holder's device and grant this one, in one transaction, so that no crash leaves
+        it with none; how many were revoked. Refusals as of `grant`, and then nothing was revoked.
+        """
         ...
 
     async def revoke_device(self, device: DeviceKey, at_ms: int) -> int:

@@ -35,7 +35,9 @@ class Ledger(Protocol):
     """Append-only truth of the vertical. A changed document is a new version; an old one is never overwritten."""
 
     async def put(self, tenant: TenantId, kind: str, id: str, body: bytes, at_ms: int) -> Record:
-        """Write a document; the same body again returns the version that already holds it."""
+        """Write a document as its next version, the first being 1. The body of the newest version again returns that
+        version; the body of an older one is a change back, and so a new version.
+        """
         ...
 
     async def get(self, tenant: TenantId, kind: str, id: str, version: int | None = None) -> Record | None:

@@ -1,13 +1,12 @@
-"""Registry: tenants, sites, profiles and devices, with their states. Small relational data; every write is synced."""
+"""Registry: devices of all tenants with their states. Small relational data; every write is synced."""
 
 from collections.abc import Sequence
 from typing import Protocol
 
 import msgspec
 
-from ringmain.model.device import Device, LifecycleState, Profile
+from ringmain.model.device import Device, LifecycleState
 from ringmain.model.ids import DeviceId, DeviceKey, ProfileName, TenantId
-from ringmain.model.site import Site
 
 
 class NewDevice(msgspec.Struct, frozen=True):
@@ -24,11 +23,17 @@ class Registry(Protocol):
     """Devices of all tenants. Refusals are `Refused("already_exists" | "not_found" | "invalid_transition")`."""
 
     async def add(self, tenant: TenantId, devices: Sequence[NewDevice], at_ms: int) -> Sequence[Device]:
-        """Register all of them in one transaction, or none. An id that was ever used is `already_exists`."""
+        """Register all of them in one transaction, or none; answers in the order given. An id that was ever used,
+        or a token that is in use, is `already_exists`; an unknown tenant, site or profile is `not_found`.
+        """
         ...
 
     async def device(self, tenant: TenantId, id: DeviceId) -> Device | None:
         """The device of that id."""
+        ...
+
+    async def devices(self, tenant: TenantId, ids: Sequence[DeviceId]) -> Sequence[Device]:
+        """Those of these ids that exist, in no particular order: `device` for a whole file at once."""
         ...
 
     async def by_key(self, key: DeviceKey) -> Device | None:
@@ -49,36 +54,4 @@ class Registry(Protocol):
 
     async def journal(self, key: DeviceKey) -> Sequence[tuple[int, LifecycleState, LifecycleState, str]]:
         """All transitions of a device: (at_ms, from, to, by)."""
-        ...
-
-
-class Directory(Protocol):
-    """Tenants, sites and profiles."""
-
-    async def add_tenant(self, tenant: TenantId, at_ms: int) -> None:
-        """Make a tenant with a site `main`."""
-        ...
-
-    async def tenants(self) -> Sequence[TenantId]:
-        """All tenants."""
-        ...
-
-    async def put_site(self, tenant: TenantId, site: Site) -> None:
-        """Create or change a site."""
-        ...
-
-    async def sites(self, tenant: TenantId) -> Sequence[Site]:
-        """All sites of a tenant."""
-        ...
-
-    async def put_profile(self, tenant: TenantId, profile: Profile) -> None:
-        """Create or change a profile. A channel's kind can not be changed once it is set."""
-        ...
-
-    async def profile(self, tenant: TenantId, name: ProfileName) -> Profile | None:
-        """A profile of the tenant, or a built-in one."""
-        ...
-
-    async def profiles(self, tenant: TenantId) -> Sequence[Profile]:
-        """All profiles a tenant can use."""
         ...

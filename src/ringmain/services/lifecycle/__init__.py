@@ -1,0 +1,1 @@
+"""Lifecycle: makes devices, moves them from state to state, and gives and takes their tokens."""

@@ -1,0 +1,1 @@
+"""Sessions: whether a device is there, one answer over all protocols."""
