@@ -1,0 +1,127 @@
+"""Serving: one ASGI endpoint per path, which guards, binds, calls and answers as the declarations say.
+
+The order is fixed: method, credential, role, parameters, body, handler; so that a stranger learns nothing from how a
+request is wrong. Every fault inside ends here as a problem, once, with its request id in the log.
+"""
+
+import logging
+import secrets
+from collections.abc import Awaitable, Callable, Sequence
+
+import msgspec
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route as StarletteRoute
+from starlette.types import Receive, Scope, Send
+
+from ringmain.apps.server.api.kit.binding import bind_body, bind_params
+from ringmain.apps.server.api.kit.declaration import NOBODY, RANKS, Call, Reply, Route
+from ringmain.apps.server.api.kit.problems import Rejected, answer, problem_of
+from ringmain.model.errors import RingmainError
+from ringmain.ports.credentials import Holder
+
+Authenticate = Callable[[str], Awaitable[Holder | None]]
+"""From the value of the Authorization header to a user of the API; None where it proves none."""
+
+_log = logging.getLogger(__name__)
+_encode = msgspec.json.Encoder(decimal_format=lambda amount: format(amount, "f")).encode
+
+
+class Endpoint:
+    """All methods of one path."""
+
+    def __init__(self, context: object, routes: Sequence[Route], authenticate: Authenticate) -> None:
+        self._context = context
+        self._routes = {route.method: route for route in routes}
+        self._authenticate = authenticate
+        if "GET" in self._routes:
+            self._routes["HEAD"] = self._routes["GET"]  # RFC 9110 §9.1; the server leaves the body out
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope, receive, send)
+        request_id = secrets.token_hex(8)
+        try:
+            response = await self._serve(request)
+        except Rejected as error:
+            response = answer(problem_of(error, request_id), error.headers)
+        except RingmainError as error:
+            if error.error.http_status >= 500:
+                _log.warning("request %s: %s %s", request_id, error.code, error.detail)
+            response = answer(problem_of(error, request_id), {})
+        except Exception:  # the task boundary of a request
+            _log.exception("request %s: %s %s", request_id, request.method, request.url.path)
+            fault = Rejected(
+                "internal",
+                "A fault of the platform; what had been stored is kept.",
+                "Try again; if it stays, look for the request id in the platform's log.",
+            )
+            response = answer(problem_of(fault, request_id), {})
+        response.headers["x-request-id"] = request_id
+        await response(scope, receive, send)
+
+    async def _serve(self, request: Request) -> Response:
+        route = self._routes.get(request.method)
+        if route is None:
+            allowed = ", ".join(sorted(self._routes))
+            raise Rejected(
+                "method_not_allowed",
+                f"{request.method} is not possible here.",
+                f"This address takes {allowed}.",
+                headers={"allow": allowed},
+            )
+        caller = await self._guard(route, request)
+        params = bind_params(route, request)
+        body = await bind_body(route, request)
+        return respond(route, await route.handler(self._context, Call(caller, params, body)))
+
+    async def _guard(self, route: Route, request: Request) -> Holder:
+        if route.role is None:
+            return NOBODY
+        sent = request.headers.get("authorization", "")
+        caller = await self._authenticate(sent) if sent else None
+        if caller is None or caller.role is None:
+            raise Rejected(
+                "bad_credentials",
+                "The request carries no token that is valid here." if sent else "The request carries no token.",
+                "Send `Authorization: Bearer <token>` with a token of the API; a device's token is for its telemetry.",
+                headers={"www-authenticate": f'Bearer realm="ringmain"{", error=invalid_token" if sent else ""}'},
+            )
+        if RANKS[caller.role] < RANKS[route.role]:
+            raise Rejected(
+                "not_authorized",
+                f"A token of role {caller.role.value} may not do this; nothing was done.",
+                f"It takes the role {route.role.value}.",
+            )
+        return caller
+
+
+def respond(route: Route, result: object) -> Response:
+    """The success of a route as HTTP."""
+    reply = result if isinstance(result, Reply) else Reply(result)
+    content = reply.body if isinstance(reply.body, bytes) else _encode(reply.body)
+    headers = {"cache-control": "no-store", **reply.headers}
+    return Response(content, reply.status or route.statuses[0], headers, reply.media or route.media)
+
+
+def starlette_routes(context: object, routes: Sequence[Route], authenticate: Authenticate) -> list[StarletteRoute]:
+    """One Starlette route per path, so that its 405 knows every method of the path."""
+    paths: dict[str, list[Route]] = {}
+    for route in routes:
+        paths.setdefault(route.path, []).append(route)
+    return [
+        StarletteRoute(path, Endpoint(context, declared, authenticate), include_in_schema=False)
+        for path, declared in paths.items()
+    ]
+
+
+async def no_such_path(request: Request, error: Exception) -> Response:
+    """The answer where no route matches, for Starlette's table of handlers."""
+    status = error.status_code if isinstance(error, HTTPException) else 404
+    rejected = Rejected(
+        "not_found" if status == 404 else "invalid_request",
+        f"There is nothing at {request.url.path}.",
+        "The addresses are listed at / and described in /openapi.json.",
+    )
+    request_id = secrets.token_hex(8)
+    return answer(problem_of(rejected, request_id), {"x-request-id": request_id})
