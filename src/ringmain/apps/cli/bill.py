@@ -1,0 +1,30 @@
+"""`ringmain bill`: the bills that the running platform has issued. Amounts are printed as they stand on the bill."""
+
+import click
+
+from ringmain.apps.cli.client import connected
+from ringmain.apps.cli.output import FORMATS, Format, show, show_one
+from ringmain.apps.cli.settings import configuration
+
+
+@click.group()
+def bill() -> None:
+    """List bills and show one."""
+
+
+@bill.command("ls")
+@click.option("--account", help="Only this account's.")
+@click.option("--limit", type=click.IntRange(min=1), help="Only the first so many.")
+@FORMATS
+def list_bills(account: str | None, limit: int | None, output: Format) -> None:
+    """List bills by number."""
+    client = connected(configuration())
+    show(client.pages("/api/v1/bills", {"account": account}, limit), output)
+
+
+@bill.command("show")
+@click.argument("number", type=click.IntRange(min=1))
+@FORMATS
+def show_bill(number: int, output: Format) -> None:
+    """Show the bill of a NUMBER with its lines."""
+    show_one(connected(configuration()).get(f"/api/v1/bills/{number}"), output)

@@ -1,0 +1,180 @@
+"""Observation: how log lines are written, and every metric the platform has.
+
+Metrics are declared here and moved by the wrappers of the composition, never inside a service. A label's values are
+few and known: protocols, reasons, states, route patterns. Never a device id, a tenant or a path as it was asked for.
+Secrets never reach a line: those known are blotted out wherever they appear, and so is every bearer token.
+"""
+
+import logging
+import re
+import sys
+from collections.abc import Sequence
+from typing import Generic, TypeVar
+
+import msgspec
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_1_0_0
+
+from ringmain.apps.config import Log
+from ringmain.model.time import format_rfc3339
+
+LABEL_SETS_MAX = 256
+"""Series of one metric. The widest, route by status class, needs about 150; what would be more is counted as `other`,
+so that no peer can grow our memory or the monitoring's by inventing values."""
+
+METRICS_TYPE = CONTENT_TYPE_PLAIN_1_0_0
+
+_BLOT = "[secret]"
+_BEARER = re.compile(r"(?i)\b(bearer|basic)\s+[A-Za-z0-9._~+/=-]{4,}")
+_ASSIGNED = re.compile(r"(?i)\b(token|password|secret|pepper)(['\"]?\s*[=:]\s*['\"]?)[^\s'\",;&}]+")
+_SECRET_LENGTH_MIN = 8
+"""A shorter one would blot out ordinary words."""
+
+
+class Scrubber:
+    """Takes secrets out of text: those it was told of, and whatever stands where a secret stands."""
+
+    def __init__(self, secrets: Sequence[str] = ()) -> None:
+        known = sorted((re.escape(secret) for secret in secrets if len(secret) >= _SECRET_LENGTH_MIN), reverse=True)
+        self._known = re.compile("|".join(known)) if known else None
+
+    def __call__(self, text: str) -> str:
+        """The text with each secret replaced."""
+        if self._known is not None:
+            text = self._known.sub(_BLOT, text)
+        text = _BEARER.sub(rf"\1 {_BLOT}", text)
+        return _ASSIGNED.sub(rf"\1\2{_BLOT}", text)
+
+
+class ConsoleFormatter(logging.Formatter):
+    """One line for people; the traceback of an exception follows on lines of its own."""
+
+    def __init__(self, scrub: Scrubber) -> None:
+        super().__init__("%(asctime)s %(levelname)-7s %(name)s: %(message)s", "%Y-%m-%d %H:%M:%S")
+        self._scrub = scrub
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The record's line."""
+        return self._scrub(super().format(record))
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object a line: time (RFC 3339, UTC), level, logger, message, and exception where there is one."""
+
+    def __init__(self, scrub: Scrubber) -> None:
+        super().__init__()
+        self._scrub = scrub
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The record's line."""
+        line = {
+            "time": format_rfc3339(int(record.created * 1000)),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": self._scrub(record.getMessage()),
+        }
+        if record.exc_info:
+            line["exception"] = self._scrub(self.formatException(record.exc_info))
+        return msgspec.json.encode(line).decode()
+
+
+def configure_logging(log: Log, secrets: Sequence[str] = ()) -> None:
+    """Send all logging of this process to standard error, as configured. Called once, by the composition."""
+    scrub = Scrubber(secrets)
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonFormatter(scrub) if log.format == "json" else ConsoleFormatter(scrub))
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(log.level.upper())
+    logging.captureWarnings(capture=True)
+
+
+M = TypeVar("M", Counter, Gauge)
+
+
+class Labelled(Generic[M]):
+    """A metric with labels, of which only the first `LABEL_SETS_MAX` sets of values get a series of their own."""
+
+    def __init__(self, metric: M, names: Sequence[str]) -> None:
+        self._metric: M = metric
+        self._children: dict[tuple[str, ...], M] = {}
+        self._other = ("other",) * len(names)
+
+    def of(self, *values: str) -> M:
+        """The series of these label values, in the order of the declaration."""
+        child = self._children.get(values)
+        if child is None:
+            kept = values if len(self._children) < LABEL_SETS_MAX - 1 else self._other
+            child = self._children.setdefault(kept, self._metric.labels(*kept))
+        return child
+
+
+class Metrics(msgspec.Struct, frozen=True):
+    """Every metric by name. One of these per process, made by `new_metrics`."""
+
+    registry: CollectorRegistry
+    connections: Labelled[Gauge]
+    packets_malformed: Labelled[Counter]
+    messages_received: Labelled[Counter]
+    readings: Labelled[Counter]
+    commits: Counter
+    commit_seconds: Histogram
+    commit_readings: Histogram
+    log_bytes: Gauge
+    log_limit_bytes: Gauge
+    ingest_lag_entries: Gauge
+    sessions: Labelled[Gauge]
+    auth_refusals: Labelled[Counter]
+    dead_letters: Counter
+    http_requests: Labelled[Counter]
+
+    def render(self) -> bytes:
+        """The text that a scrape of `/metrics` gets; its content type is `METRICS_TYPE`."""
+        return generate_latest(self.registry)
+
+
+_COMMIT_SECONDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
+"""From a fast NVMe's sync (0.5 ms) to a disk in trouble; above 5 s a device's own acknowledgement timer fires."""
+
+_COMMIT_READINGS = (1, 3, 10, 30, 100, 300, 1_000, 3_000, 10_000, 30_000, 100_000)
+"""Group commit takes whatever arrived during the last sync: from one lone meter to a full second of a fleet."""
+
+
+def new_metrics() -> Metrics:
+    """A registry of its own, with all metrics at zero."""
+    registry = CollectorRegistry()
+    ProcessCollector(registry=registry)
+
+    def counter(name: str, doc: str, *labels: str) -> Labelled[Counter]:
+        return Labelled(Counter(f"ringmain_{name}", doc, labels, registry=registry), labels)
+
+    def gauge(name: str, doc: str, *labels: str) -> Labelled[Gauge]:
+        return Labelled(Gauge(f"ringmain_{name}", doc, labels, registry=registry), labels)
+
+    return Metrics(
+        registry=registry,
+        connections=gauge("connections", "Open connections of devices.", "protocol"),
+        packets_malformed=counter("packets_malformed", "Packets that ended their connection.", "reason"),
+        messages_received=counter("messages_received", "Messages that came in through a door.", "door"),
+        readings=counter("readings", "Readings by what became of them.", "outcome"),
+        commits=Counter("ringmain_commits", "Synced commits of the ingest log.", registry=registry),
+        commit_seconds=Histogram(
+            "ringmain_commit_seconds", "Time of one synced commit.", buckets=_COMMIT_SECONDS, registry=registry
+        ),
+        commit_readings=Histogram(
+            "ringmain_commit_readings", "Readings in one commit.", buckets=_COMMIT_READINGS, registry=registry
+        ),
+        log_bytes=Gauge("ringmain_log_bytes", "Size of the ingest log.", registry=registry),
+        log_limit_bytes=Gauge("ringmain_log_limit_bytes", "Size at which it refuses more.", registry=registry),
+        ingest_lag_entries=Gauge(
+            "ringmain_ingest_lag_entries",
+            "Log entries that the time-series store has not taken yet.",
+            registry=registry,
+        ),
+        sessions=gauge("sessions", "Devices by the state of their session.", "state"),
+        auth_refusals=counter("auth_refusals", "Sign-ins refused.", "reason"),
+        dead_letters=Counter(
+            "ringmain_dead_letters", "Payloads kept because they could not be decoded.", registry=registry
+        ),
+        http_requests=counter("http_requests", "HTTP requests answered.", "route", "status_class"),
+    )
