@@ -1,0 +1,1 @@
+"""Protocol translator: payloads become columns, once, one file a format."""

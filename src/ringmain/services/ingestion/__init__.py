@@ -1,0 +1,1 @@
+"""Ingestion: feeds the time-series store from the log."""

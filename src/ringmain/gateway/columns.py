@@ -1,0 +1,108 @@
+"""The batch that is being filled: readings go straight into typed columns, one block for each set of channels.
+
+A column is an `array`, so a value that does not fit its type is refused when it is appended and not when the batch
+is committed: one bad reading can never spoil the commit of the others.
+"""
+
+from array import array
+from collections.abc import Iterable
+
+from ringmain.model.batch import FORMAT, Batch, Block, DeadLetter, Rejection, Stamped, block_of
+from ringmain.model.device import Profile
+from ringmain.model.ids import DeviceKey
+
+
+class Lane:
+    """Devices whose readings are alike in everything but their channels: one profile, quarantined or not.
+    Compared by identity; the gateway keeps one of each.
+    """
+
+    __slots__ = ("profile", "quarantined")
+
+    def __init__(self, profile: Profile, *, quarantined: bool) -> None:
+        self.profile = profile
+        self.quarantined = quarantined
+
+
+class Growing:
+    """A block that grows."""
+
+    __slots__ = ("channels", "devices", "exact", "stamps", "values")
+
+    def __init__(self, channels: tuple[str, ...], *, exact: bool) -> None:
+        self.channels = channels
+        self.exact = exact
+        self.devices = array("q")
+        self.stamps = array("q")
+        self.values: array[int] | array[float] = array("q") if exact else array("d")
+
+    def add(self, device: DeviceKey, at_ms: int, values: Iterable[int | float]) -> None:
+        """One message's values in the order of the channels. TypeError or OverflowError where one does not fit;
+        then nothing was added.
+        """
+        held = len(self.values)
+        try:
+            self.values.extend(values)  # type: ignore[arg-type]
+        except (TypeError, OverflowError):
+            del self.values[held:]
+            raise
+        self.devices.append(device)
+        self.stamps.append(at_ms)
+
+
+Shapes = dict[tuple[str, ...], Growing]
+
+
+class OpenBatch:
+    """What the next commit will hold."""
+
+    __slots__ = ("dead_letters", "lanes", "messages", "received_ms", "rejections")
+
+    def __init__(self, received_ms: int) -> None:
+        self.received_ms = received_ms
+        self.lanes: dict[tuple[Lane, Stamped], Shapes] = {}
+        self.dead_letters: list[DeadLetter] = []
+        self.rejections: dict[tuple[DeviceKey, str], int] = {}
+        self.messages = 0
+
+    def shapes(self, lane: Lane, stamped: Stamped) -> Shapes:
+        """The blocks of one lane, by their channels."""
+        found = self.lanes.get((lane, stamped))
+        if found is None:
+            found = self.lanes[lane, stamped] = {}
+        return found
+
+    def reject(self, device: DeviceKey, reason: str, count: int) -> None:
+        """Count records that were refused."""
+        self.rejections[device, reason] = self.rejections.get((device, reason), 0) + count
+
+    def readings(self) -> int:
+        """Single values so far."""
+        return sum(len(growing.values) for shapes in self.lanes.values() for growing in shapes.values())
+
+    def seal(self) -> Batch:
+        """The batch, as it goes into the log."""
+        return Batch(
+            FORMAT,
+            self.received_ms,
+            tuple(
+                _block(growing, lane, stamped)
+                for (lane, stamped), shapes in self.lanes.items()
+                for growing in shapes.values()
+                if growing.devices
+            ),
+            tuple(self.dead_letters),
+            tuple(Rejection(device, reason, count) for (device, reason), count in self.rejections.items()),
+        )
+
+
+def _block(growing: Growing, lane: Lane, stamped: Stamped) -> Block:
+    return block_of(
+        growing.channels,
+        growing.devices,
+        growing.stamps,
+        growing.values,
+        exact=growing.exact,
+        stamped=stamped,
+        quarantined=lane.quarantined,
+    )

@@ -1,0 +1,134 @@
+"""Intake: where everything that arrives waits for the commit that makes it durable, and is then answered.
+
+One batch is open at a time. While the log syncs it, the next one fills: that is the group commit, and its price is
+one sync for however many messages came meanwhile. Receipts are settled after the commit and never before.
+
+Trouble: when the log is full or the disk is, nothing was taken; those who wait are told so and the intake tries
+again with whatever comes next. When a sync failed, nobody is told anything positive ever again: `on_broken` ends the
+process (a failed commit is indeterminate; the senders send again and the store recognises what it has).
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Protocol
+
+import msgspec
+
+from ringmain.gateway.columns import OpenBatch
+from ringmain.model.batch import Batch, encode_batch
+from ringmain.model.errors import Failed
+from ringmain.ports.clock import Clock
+from ringmain.ports.queue import Queue
+
+OPEN_MESSAGES_MAX = 20_000
+"""Messages in the open batch before those who deliver are held: some 2 MB, a tenth of a second at full rate."""
+
+RETRY_S = 0.5
+"""Between attempts while there is no room: often enough to resume at once, seldom enough to cost nothing."""
+
+
+class Depositor(Protocol):
+    """Somebody who delivered messages and waits for their durable outcome."""
+
+    def settle(self, identifiers: list[bytes], failed: Failed | None) -> None:
+        """`failed` is None when they are durable; otherwise none of them may be acknowledged."""
+        ...
+
+    def refusing(self, reason: str) -> "Depositor":
+        """Who answers for those messages of this depositor that were rejected for `reason`."""
+        ...
+
+    def hold(self) -> None:
+        """Deliver no more for now."""
+        ...
+
+    def resume(self) -> None:
+        """Go on."""
+        ...
+
+
+class Committed(msgspec.Struct, frozen=True, gc=False):
+    """News of one commit, for the books."""
+
+    batch: Batch
+    messages: int
+    seconds: float
+
+
+class Intake:
+    """The open batch and who waits for it."""
+
+    def __init__(
+        self, queue: Queue, clock: Clock, on_commit: Callable[[Committed], None], on_broken: Callable[[Failed], None]
+    ) -> None:
+        self._queue = queue
+        self._clock = clock
+        self._on_commit = on_commit
+        self._on_broken = on_broken
+        self._filled = asyncio.Event()
+        self._waiting: dict[Depositor, list[bytes]] = {}
+        self._held: set[Depositor] = set()
+        self._batch = OpenBatch(clock.now_ms())
+        self.trouble: Failed | None = None
+
+    def batch(self) -> OpenBatch:
+        """The open batch; its receive time is fixed when its first message comes."""
+        batch = self._batch
+        if not batch.messages:
+            batch.received_ms = self._clock.now_ms()
+        return batch
+
+    def enlist(self, depositor: Depositor, identifiers: list[bytes]) -> None:
+        """What `depositor` just put into the open batch; it hears of the outcome through `settle`."""
+        waiting = self._waiting.get(depositor)
+        if waiting is None:
+            self._waiting[depositor] = list(identifiers)
+        else:
+            waiting += identifiers
+        if self._batch.messages > OPEN_MESSAGES_MAX:
+            self._held.add(depositor)
+            depositor.hold()
+        self._filled.set()
+
+    async def run(self) -> None:
+        """Commit batch after batch, until cancelled."""
+        while True:
+            await self._filled.wait()
+            self._filled.clear()
+            await self._commit()
+            if self.trouble:
+                await asyncio.sleep(RETRY_S)
+
+    async def drain(self) -> None:
+        """Commit what is open; for a shutdown."""
+        while self._waiting and not self.trouble:
+            await self._commit()
+
+    async def _commit(self) -> None:
+        batch, waiting, held = self._batch, self._waiting, self._held
+        self._batch, self._waiting, self._held = OpenBatch(self._clock.now_ms()), {}, set()
+        sealed = batch.seal()
+        started = self._clock.monotonic_s()
+        failed: Failed | None = None
+        try:
+            await self._queue.append(encode_batch(sealed))
+        except Failed as error:
+            failed = error
+        self.trouble = failed
+        if failed is None:
+            self._on_commit(Committed(sealed, batch.messages, self._clock.monotonic_s() - started))
+        for depositor, identifiers in waiting.items():
+            depositor.settle(identifiers, failed)
+        for depositor in held:
+            depositor.resume()
+        if failed is not None and failed.code != "storage_full":
+            self._on_broken(failed)
+
+    async def probe(self) -> None:
+        """While in trouble, find out whether there is room again; so that a platform that turns everybody away
+        notices that it need not.
+        """
+        while True:
+            await asyncio.sleep(RETRY_S)
+            if self.trouble and self.trouble.code == "storage_full" and not self._waiting:
+                await self._commit()

@@ -1,0 +1,284 @@
+"""The MQTT door: one connection's events, answered. The machine knows the packets, the pipeline the readings; this
+joins them, and owns the order: sign in, subscribe, deliver, settle, cut.
+"""
+
+import logging
+import secrets
+from asyncio import TaskGroup
+from collections.abc import Callable, Sequence
+
+from ringmain.gateway.authenticate import Authenticator
+from ringmain.gateway.connections import Connections, SessionWatch
+from ringmain.gateway.intake import Depositor
+from ringmain.gateway.pipeline import Authenticated, Pipeline, SignedIn
+from ringmain.gateway.route import grants
+from ringmain.model.device import Principal
+from ringmain.model.errors import ERRORS, Failed, Refused
+from ringmain.ports.clock import Clock
+from ringmain.protocols.mqtt.events import (
+    Closed,
+    ConnectAsked,
+    Event,
+    Limits,
+    Published,
+    SubscribeAsked,
+    UnsubscribeAsked,
+)
+from ringmain.protocols.mqtt.machine import ServerMachine
+from ringmain.protocols.mqtt.packets import Connect, Will
+from ringmain.protocols.mqtt.reasons import Reason
+from ringmain.transports.stream import StreamDriver
+
+log = logging.getLogger(__name__)
+
+SUBSCRIPTIONS_MAX = 16
+"""A device's own tree has two notices; more filters than this are a mistake."""
+
+IN_FLIGHT_311_MAX = 4_096
+"""3.1.1 has no receive maximum: beyond this many unacknowledged messages its socket is not read."""
+
+
+class MqttDoor:
+    """What all MQTT connections share."""
+
+    def __init__(
+        self,
+        *,
+        authenticator: Authenticator,
+        pipeline: Pipeline,
+        connections: Connections,
+        sessions: SessionWatch,
+        clock: Clock,
+        tasks: TaskGroup,
+        limits: Limits,
+        connections_max: int,
+        on_closed: Callable[[Closed], None],
+        on_refused: Callable[[str], None],
+    ) -> None:
+        self.authenticator = authenticator
+        self.pipeline = pipeline
+        self.connections = connections
+        self.sessions = sessions
+        self.clock = clock
+        self.tasks = tasks
+        self.limits = limits
+        self.on_closed = on_closed
+        self.on_refused = on_refused
+        self._connections_max = connections_max
+        self._open: set[MqttConnection] = set()
+        self.draining = False
+
+    def protocol(self) -> StreamDriver[Event]:
+        """For `create_server`: a driver with a machine and a connection behind it."""
+        connection = MqttConnection(self)
+        self._open.add(connection)
+        return connection.driver
+
+    def is_full(self) -> bool:
+        """Whether one more connection is one too many (its own is already counted)."""
+        return len(self._open) > self._connections_max
+
+    def forget(self, connection: "MqttConnection") -> None:
+        """A connection is over."""
+        self._open.discard(connection)
+
+    def close_all(self) -> None:
+        """Say goodbye to everybody."""
+        self.draining = True
+        for connection in list(self._open):
+            connection.end(Reason.SERVER_SHUTTING_DOWN, "the platform is shutting down")
+
+
+class MqttConnection:
+    """One connection, from CONNECT to the end."""
+
+    def __init__(self, door: MqttDoor) -> None:
+        self._door = door
+        self._machine = ServerMachine(door.limits, door.clock.monotonic_s())
+        self.driver: StreamDriver[Event] = StreamDriver(self._machine, self._on_events)
+        self.client_id = ""
+        self._who: SignedIn | None = None
+        self._will: Will | None = None
+        self._epoch = 0
+        self._listens: dict[str, tuple[tuple[str, ...], int]] = {}
+        self._name = "mqtt"
+
+    # -- what the machine says ------------------------------------------------------------------------------
+
+    def _on_events(self, _: StreamDriver[Event], events: Sequence[Event]) -> None:
+        for event in events:
+            if isinstance(event, Published):
+                self._published(event)
+            elif isinstance(event, ConnectAsked):
+                self.driver.hold("sign-in")
+                self._door.tasks.create_task(self._sign_in(event.connect))
+            elif isinstance(event, SubscribeAsked):
+                self._subscribe(event)
+            elif isinstance(event, UnsubscribeAsked):
+                codes = [self._unsubscribe(pattern) for pattern in event.filters]
+                self._machine.release(event.identifier, codes)
+            elif isinstance(event, Closed):
+                self._closed(event)
+        if self._who:
+            self._door.sessions.active(self._who.device, self._door.clock.now_ms())
+
+    def _published(self, event: Published) -> None:
+        who = self._who
+        if who is None:
+            return
+        self._door.pipeline.uplink(
+            Authenticated(who, self._name, event.topics, event.payloads, event.identifiers), self
+        )
+        if self._machine.in_flight > IN_FLIGHT_311_MAX:
+            self.driver.hold("in flight")
+
+    async def _sign_in(self, connect: Connect) -> None:
+        door = self._door
+        try:
+            if door.draining:
+                raise Refused("shutting_down", "the platform is shutting down")
+            if door.is_full() or door.pipeline.intake.trouble:
+                raise Refused("unavailable", "the platform takes no more connections now")
+            principal = await door.authenticator.sign_in(connect.user_name, connect.password)
+            who = door.pipeline.admit(principal)
+        except Refused as refused:
+            door.on_refused(refused.code)
+            reason = Reason(refused.error.mqtt_reason)
+            self._closed(self._machine.refuse(reason, refused.detail))
+            return
+        if not self.driver.is_open:
+            return
+        self._accept(connect, principal, who)
+        self.driver.release("sign-in")
+        self.driver.flush()
+
+    def _accept(self, connect: Connect, principal: Principal, who: SignedIn) -> None:
+        door, device = self._door, principal.device
+        assigned = "" if connect.client_id else f"ringmain-{secrets.token_hex(8)}"
+        self.client_id = connect.client_id or assigned
+        self._who, self._will = who, connect.will
+        replaced = door.connections.attach(device.key, self)
+        if isinstance(replaced, MqttConnection):
+            replaced.end(Reason.SESSION_TAKEN_OVER, "another connection uses this client id")
+        self._epoch = door.sessions.connected(
+            device.key, principal.profile.expected_interval_s, self._name, self.driver.peer
+        )
+        events = self._machine.accept(door.clock.monotonic_s(), assigned)
+        self.driver.rearm()
+        if events:
+            self._on_events(self.driver, events)
+
+    def _subscribe(self, event: SubscribeAsked) -> None:
+        codes: list[int] = []
+        for subscription in event.subscriptions:
+            notices = grants(self._who.principal.device, subscription.filter) if self._who else ()
+            if subscription.refusal:
+                codes.append(subscription.refusal)
+            elif not notices:
+                codes.append(Reason.NOT_AUTHORIZED)
+            elif len(self._listens) >= SUBSCRIPTIONS_MAX and subscription.filter not in self._listens:
+                codes.append(Reason.QUOTA_EXCEEDED)
+            else:
+                granted = min(subscription.qos, 1)
+                self._listens[subscription.filter] = (notices, granted)
+                codes.append(granted)
+        self._machine.grant(event.identifier, codes)
+
+    def _unsubscribe(self, pattern: str) -> int:
+        held = self._listens.pop(pattern, None)
+        return Reason.SUCCESS if held else Reason.NO_SUBSCRIPTION_EXISTED
+
+    def _closed(self, event: Closed) -> None:
+        """The end, whoever made it. A will of a lost connection goes the way of any message [MQTT-3.1.2-8]."""
+        who, will, self._who = self._who, self._will, None
+        self._door.on_closed(event)
+        if who:
+            if will and event.publish_will:
+                message = Authenticated(who, self._name, [will.topic.encode()], [will.payload], [b""])
+                self._door.pipeline.uplink(message, self)
+            self._door.connections.detach(who.device, self)
+            self._door.sessions.disconnected(who.device, self._epoch)
+        self._door.forget(self)
+        self.driver.close()
+
+    # -- what others say ------------------------------------------------------------------------------------
+
+    def settle(self, identifiers: list[bytes], failed: Failed | None) -> None:
+        """Depositor: the commit is done."""
+        self.answer(identifiers, Reason.SUCCESS, failed)
+
+    def answer(self, identifiers: list[bytes], reason: Reason, failed: Failed | None) -> None:
+        """PUBACK to those of QoS 1. What is not durable is never acknowledged: MQTT 5 hears 0x97, 3.1.1 loses its
+        connection and sends again.
+        """
+        if failed and (self._machine.level != 5 or failed.code != "storage_full"):
+            self.end(Reason.SERVER_UNAVAILABLE, failed.detail)
+            return
+        if b"" in identifiers:
+            identifiers = [identifier for identifier in identifiers if identifier]
+        if identifiers:
+            self._machine.acknowledge(identifiers, Reason.QUOTA_EXCEEDED if failed else reason)
+            self.driver.flush()
+        if self._machine.in_flight <= IN_FLIGHT_311_MAX:
+            self.driver.release("in flight")
+
+    def refusing(self, reason: str) -> Depositor:
+        """Depositor: MQTT 5 hears why with its PUBACK; 3.1.1 knows no other answer than success."""
+        return self if self._machine.level == 4 else RefusedMessages(self, _puback_reason(reason))
+
+    def hold(self) -> None:
+        """Depositor."""
+        self.driver.hold("log")
+
+    def resume(self) -> None:
+        """Depositor."""
+        self.driver.release("log")
+
+    def cut(self, refused: Refused) -> None:
+        """Connection: the device may no longer be here."""
+        self.end(Reason(refused.error.mqtt_reason), refused.detail)
+
+    def reauthorise(self, principal: Principal) -> None:
+        """Connection: the device changed and may stay."""
+        if self._who:
+            self._who = self._door.pipeline.admit(principal)
+
+    def notify(self, notice: str, body: bytes) -> None:
+        """Connection: at most once to each connection, at the best QoS of the filters that match."""
+        qos = max((granted for notices, granted in self._listens.values() if notice in notices), default=None)
+        if qos is None or not self._who:
+            return
+        if self._machine.publish(f"devices/{self._who.principal.device.id}/{notice}", body, qos):
+            self.driver.flush()
+
+    def end(self, reason: Reason, detail: str) -> None:
+        """Close from our side."""
+        self._closed(self._machine.close(reason, detail))
+
+
+class RefusedMessages:
+    """Answers for the messages of a connection that were rejected."""
+
+    def __init__(self, connection: MqttConnection, reason: Reason) -> None:
+        self._connection = connection
+        self._reason = reason
+
+    def settle(self, identifiers: list[bytes], failed: Failed | None) -> None:
+        """Depositor."""
+        self._connection.answer(identifiers, self._reason, failed)
+
+    def refusing(self, reason: str) -> Depositor:
+        """Depositor."""
+        return self._connection.refusing(reason)
+
+    def hold(self) -> None:
+        """Depositor."""
+        self._connection.hold()
+
+    def resume(self) -> None:
+        """Depositor."""
+        self._connection.resume()
+
+
+def _puback_reason(code: str) -> Reason:
+    return Reason(ERRORS[code].mqtt_reason)

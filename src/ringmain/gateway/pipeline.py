@@ -1,0 +1,155 @@
+"""The way of an uplink, as a recipe. One type for each stage of a *batch*, so that what has not been authenticated
+can not be routed and what has not been routed can not be translated: the type checker refuses.
+
+    socket → transports driver → protocol machine → here → intake (durable) → acknowledgement
+                                                            ↓
+                                              services/ingestion → time series → windows, bills
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+
+import msgspec
+
+from ringmain.gateway.columns import Lane
+from ringmain.gateway.connections import Connections
+from ringmain.gateway.intake import Depositor, Intake
+from ringmain.gateway.route import Purpose, Route, route
+from ringmain.gateway.translate.json_telemetry import JsonTelemetry
+from ringmain.model.batch import DeadLetter
+from ringmain.model.device import PERMISSIONS, Principal, Profile, Telemetry
+from ringmain.model.errors import Refused
+from ringmain.model.ids import DeviceKey, TenantId
+
+TOPICS_REMEMBERED = 256
+"""Routes remembered for one sign-in."""
+
+
+class SignedIn:
+    """A principal with what it needs for every batch: its lane, and the routes it has used."""
+
+    __slots__ = ("device", "lane", "principal", "routes")
+
+    def __init__(self, principal: Principal, lane: Lane) -> None:
+        self.principal = principal
+        self.device: DeviceKey = principal.device.key
+        self.lane = lane
+        self.routes: dict[bytes, Route] = {}
+
+
+class Authenticated(msgspec.Struct, frozen=True, gc=False):
+    """Messages of somebody who signed in, as parallel lists; `identifiers` are the door's own names for them."""
+
+    who: SignedIn
+    door: str
+    topics: Sequence[bytes]
+    payloads: Sequence[bytes]
+    identifiers: list[bytes]
+
+
+class Routed(msgspec.Struct, frozen=True, gc=False):
+    """Messages for one route."""
+
+    who: SignedIn
+    door: str
+    to: Route
+    payloads: Sequence[bytes]
+    identifiers: list[bytes]
+
+
+class Translated(msgspec.Struct, frozen=True, gc=False):
+    """Messages that are in the open batch, each with an outcome: what is no reading and no dead letter was rejected
+    for the `reason`.
+    """
+
+    identifiers: list[bytes]
+    reason: str = ""
+    dead_letters: Sequence[DeadLetter] = ()
+
+
+class Pipeline:
+    """The steps and what they need. One of each gateway, shared by all doors."""
+
+    def __init__(
+        self,
+        intake: Intake,
+        translator: JsonTelemetry,
+        connections: Connections,
+        on_status: Callable[[DeviceKey, bytes], None],
+        on_trouble: Callable[[str, str, int], None],
+    ) -> None:
+        self.intake = intake
+        self._translator = translator
+        self._connections = connections
+        self._on_status = on_status
+        self._on_trouble = on_trouble
+        self._lanes: dict[tuple[TenantId, Profile, bool], Lane] = {}
+
+    def admit(self, principal: Principal) -> SignedIn:
+        """The first stage: only `authenticate` makes principals. `Refused` where the state permits no telemetry."""
+        telemetry = PERMISSIONS[principal.device.state].telemetry
+        if telemetry is Telemetry.REFUSED:
+            raise Refused("device_not_active", f"device {principal.device.id} is {principal.device.state}")
+        quarantined = telemetry is Telemetry.QUARANTINED
+        key = (principal.device.tenant, principal.profile, quarantined)
+        lane = self._lanes.get(key)
+        if lane is None:
+            lane = self._lanes[key] = Lane(principal.profile, quarantined=quarantined)
+        return SignedIn(principal, lane)
+
+    def uplink(self, messages: Authenticated, depositor: Depositor) -> Sequence[Translated]:
+        """The recipe: route, translate into the open batch, enlist for the commit that will answer."""
+        done = [self._translate(routed) for routed in self._route(messages)]
+        for translated in done:
+            answer = depositor.refusing(translated.reason) if translated.reason else depositor
+            self.intake.enlist(answer, translated.identifiers)
+        return done
+
+    def _route(self, messages: Authenticated) -> Iterator[Routed]:
+        """Messages by topic, in order. Nearly always there is but one."""
+        who, door, topics = messages.who, messages.door, messages.topics
+        start, end = 0, len(topics)
+        while start < end:
+            topic = topics[start]
+            to = who.routes.get(topic) or self._learn(who, topic)
+            if not start and topics.count(topic) == end:
+                yield Routed(who, door, to, messages.payloads, messages.identifiers)
+                return
+            stop = start + 1
+            while stop < end and topics[stop] == topic:
+                stop += 1
+            yield Routed(who, door, to, messages.payloads[start:stop], messages.identifiers[start:stop])
+            start = stop
+
+    def _learn(self, who: SignedIn, topic: bytes) -> Route:
+        if len(who.routes) >= TOPICS_REMEMBERED:
+            who.routes.clear()
+        found = who.routes[topic] = route(who.principal, topic)
+        return found
+
+    def _translate(self, routed: Routed) -> Translated:
+        who, to, payloads = routed.who, routed.to, routed.payloads
+        if to.purpose is Purpose.TELEMETRY:
+            batch = self.intake.batch()
+            dead = self._translator.translate(batch, who.lane, who.device, payloads, routed.door, to.topic)
+            if dead:
+                self._on_trouble(routed.door, "dead_letter", len(dead))
+                self._tell(who.device, to, dead[-1].reason, dead[-1].detail, len(dead), kept="as a dead letter")
+            return Translated(routed.identifiers, dead_letters=dead)
+        if to.purpose is Purpose.STATUS:
+            self._on_status(who.device, payloads[-1])
+            return Translated(routed.identifiers)
+        self.reject(who.device, to.reason, len(payloads), routed.door)
+        self._tell(who.device, to, to.reason, f"topic {to.topic}", len(payloads), kept="not at all")
+        return Translated(routed.identifiers, to.reason)
+
+    def reject(self, device: DeviceKey, reason: str, count: int, door: str) -> None:
+        """Count records that are refused, durably, with the next commit."""
+        batch = self.intake.batch()
+        batch.messages += count
+        batch.reject(device, reason, count)
+        self._on_trouble(door, reason, count)
+
+    def _tell(self, device: DeviceKey, to: Route, reason: str, detail: str, count: int, *, kept: str) -> None:
+        """MQTT 3.1.1 has no words for a refusal, so a device that wants to know listens to `errors`."""
+        notice = {"reason": reason, "detail": detail, "topic": to.topic, "messages": count, "kept": kept}
+        self._connections.notify(device, "errors", msgspec.json.encode(notice))

@@ -1,0 +1,195 @@
+"""JSON telemetry: `{"ts": ms, "values": {"channel": number}}`, a plain `{"channel": number}`, or a list of either.
+
+A plain object may carry `ts` too. Without `ts` a reading gets the time of its arrival and is marked so. A payload is
+taken whole or not at all: with one bad number in it, all of it is a dead letter that says which.
+
+All payloads of one read are decoded in one call, as lines: that is safe only where no payload holds a line break,
+which is counted first.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Annotated
+
+import msgspec
+
+from ringmain.gateway.columns import Growing, Lane, OpenBatch, Shapes
+from ringmain.model.batch import DeadLetter, Stamped
+from ringmain.model.ids import DeviceKey, is_channel
+from ringmain.model.time import INSTANT_MAX
+
+CHANNELS_PER_MESSAGE_MAX = 256
+"""A concentrator has some hundred registers; more channels in one object is a mistake."""
+
+READINGS_PER_PAYLOAD_MAX = 50_000
+"""A day of five channels at 10 s is 43,200; a bulk upload is split by its sender."""
+
+CHANNEL_NAMES_MAX = 65_536
+"""Distinct names one gateway takes between two starts: names are remembered by every store, values are not."""
+
+_Stamp = Annotated[int, msgspec.Meta(ge=0, le=INSTANT_MAX)]
+_Values = dict[str, int | float]
+
+
+class _Sample(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+    ts: _Stamp
+    values: _Values
+
+
+_decode_samples = msgspec.json.Decoder(_Sample).decode_lines
+_decode_any = msgspec.json.Decoder().decode
+_stamp_of: Callable[[object], int] = lambda value: msgspec.convert(value, _Stamp)
+
+Undecodable = Callable[[DeadLetter], None]
+
+
+class JsonTelemetry:
+    """Translates the payloads of all devices."""
+
+    def __init__(self) -> None:
+        self._names: set[str] = set()
+        self._arrivals: dict[DeviceKey, int] = {}
+
+    def translate(
+        self, batch: OpenBatch, lane: Lane, device: DeviceKey, payloads: Sequence[bytes], door: str, topic: str
+    ) -> list[DeadLetter]:
+        """Put the readings of `payloads` into `batch`; returns the dead letters among them, also in `batch`."""
+        batch.messages += len(payloads)
+        lines = b"\n".join(payloads)
+        samples: list[_Sample] = []
+        if lines.count(b"\n") == len(payloads) - 1:
+            try:
+                samples = _decode_samples(lines)
+            except msgspec.DecodeError:
+                samples = []
+        if len(samples) != len(payloads):
+            return self._one_by_one(batch, lane, device, payloads, door, topic)
+        shapes = batch.shapes(lane, Stamped.DEVICE)
+        for place, sample in enumerate(samples):
+            values = sample.values
+            channels = tuple(values)
+            growing = shapes.get(channels)
+            if growing is None:
+                growing = self._new_shape(shapes, lane, channels)
+            try:
+                growing.add(device, sample.ts, values.values())  # type: ignore[union-attr]
+            except (TypeError, OverflowError, AttributeError):
+                return self._one_by_one(batch, lane, device, payloads[place:], door, topic)
+        return []
+
+    def _new_shape(self, shapes: Shapes, lane: Lane, channels: tuple[str, ...]) -> Growing | None:
+        """A block for channels of one kind that are all well named; None sends the message the slow way."""
+        if not channels or not all(name in self._names for name in channels):
+            return None
+        exact = {lane.profile.is_exact(name) for name in channels}
+        if len(exact) != 1:
+            return None
+        growing = shapes[channels] = Growing(channels, exact=exact.pop())
+        return growing
+
+    def _one_by_one(
+        self, batch: OpenBatch, lane: Lane, device: DeviceKey, payloads: Sequence[bytes], door: str, topic: str
+    ) -> list[DeadLetter]:
+        dead: list[DeadLetter] = []
+        for payload in payloads:
+            try:
+                rows = self._rows(lane, device, payload, batch.received_ms)
+            except (msgspec.DecodeError, RecursionError, _PayloadError) as error:
+                reason = error.reason if isinstance(error, _PayloadError) else "undecodable_payload"
+                detail = str(error) or "nested too deeply"
+                dead.append(DeadLetter(device, batch.received_ms, door, topic, payload, reason, detail[:500]))
+                continue
+            for stamped, at_ms, channels, exact, values in rows:
+                shapes = batch.shapes(lane, stamped)
+                growing = shapes.get(channels)
+                if growing is None:
+                    growing = shapes[channels] = Growing(channels, exact=exact)
+                growing.add(device, at_ms, values)
+        batch.dead_letters.extend(dead)
+        return dead
+
+    def _rows(
+        self, lane: Lane, device: DeviceKey, payload: bytes, received_ms: int
+    ) -> list[tuple[Stamped, int, tuple[str, ...], bool, list[int | float]]]:
+        """Every row of one payload, checked to the last value before any of it is taken."""
+        found = _decode_any(payload)
+        items = found if isinstance(found, list) else [found]
+        if not items:
+            raise _PayloadError("an empty list carries no reading")
+        rows = []
+        for item in items:
+            at_ms, values = _item(item)
+            stamped = Stamped.ARRIVAL if at_ms is None else Stamped.DEVICE
+            if at_ms is None:
+                at_ms = self._arrival(device, received_ms)
+            exact = {name: self._check(lane, name, value) for name, value in values.items()}
+            for kind in (False, True):
+                channels = tuple(name for name in values if exact[name] is kind)
+                if channels:
+                    numbers = [_number(name, values[name], exact=kind) for name in channels]
+                    rows.append((stamped, at_ms, channels, kind, numbers))
+        if sum(len(row[2]) for row in rows) > READINGS_PER_PAYLOAD_MAX:
+            raise _PayloadError(f"more than {READINGS_PER_PAYLOAD_MAX} readings in one payload", "too_large")
+        return rows
+
+    def _check(self, lane: Lane, name: str, value: object) -> bool:
+        """Whether the channel is EXACT, once its name and value are known to be acceptable."""
+        if name not in self._names:
+            if not is_channel(name):
+                raise _PayloadError(f"{name[:80]!r} can not name a channel: 1-64 characters, a letter first")
+            if len(self._names) >= CHANNEL_NAMES_MAX:
+                raise _PayloadError(f"more than {CHANNEL_NAMES_MAX} different channels", "too_many_channels")
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise _PayloadError(f"{name}: expected a number, got {type(value).__name__}")
+        self._names.add(name)
+        return lane.profile.is_exact(name)
+
+    def _arrival(self, device: DeviceKey, received_ms: int) -> int:
+        """A stamp for a reading that has none: when it came, and never the same twice for one device."""
+        stamp = max(received_ms, self._arrivals.get(device, 0) + 1)
+        self._arrivals[device] = stamp
+        return stamp
+
+
+class _PayloadError(Exception):
+    def __init__(self, detail: str, reason: str = "undecodable_payload") -> None:
+        super().__init__(detail)
+        self.reason = reason
+
+
+def _item(item: object) -> tuple[int | None, dict[str, object]]:
+    """Stamp and values of one object of either form."""
+    if not isinstance(item, dict):
+        raise _PayloadError(f"expected an object of channels, got {type(item).__name__}")
+    values: dict[str, object] = dict(item)
+    ts = values.pop("ts", None)
+    if isinstance(values.get("values"), dict):
+        inner = values.pop("values")
+        if values:
+            raise _PayloadError(f"unknown member {next(iter(values))[:80]!r} beside ts and values")
+        values = inner  # type: ignore[assignment]
+    if not values:
+        raise _PayloadError("it names no channel")
+    if len(values) > CHANNELS_PER_MESSAGE_MAX:
+        raise _PayloadError(f"{len(values)} channels in one message, the limit is {CHANNELS_PER_MESSAGE_MAX}")
+    if ts is None:
+        return None, values
+    try:
+        return _stamp_of(ts), values
+    except msgspec.ValidationError as error:
+        raise _PayloadError(f"ts: {error}; it is milliseconds since 1970 in UTC") from error
+
+
+def _number(name: str, value: object, *, exact: bool) -> int | float:
+    assert isinstance(value, int | float)
+    if not exact:
+        try:
+            return float(value)
+        except OverflowError as error:
+            raise _PayloadError(f"{name}: {str(value)[:20]}... does not fit a double") from error
+    if isinstance(value, float):
+        if not value.is_integer():
+            raise _PayloadError(f"{name} counts whole units, got {value}")
+        value = int(value)
+    if not -(1 << 63) <= value < 1 << 63:
+        raise _PayloadError(f"{name}: does not fit 64 bits")
+    return value

@@ -1,0 +1,132 @@
+"""One driver for every machine on a byte stream (TCP, TLS, Unix): bytes in, bytes out, one timer.
+
+It never looks into the bytes. Back-pressure has two reasons and both stop the reading of the socket: the owner says
+`hold` (the log is behind, or a sign-in is being checked), or the peer does not read what we write.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Generic, Protocol, TypeVar
+
+EventT_co = TypeVar("EventT_co", covariant=True)
+EventT = TypeVar("EventT")
+
+WRITE_BUFFER_BYTES_MAX = 256 * 1024
+"""Unread answers before we stop reading from that peer; an acknowledgement has four bytes."""
+
+
+class Machine(Protocol[EventT_co]):
+    """The four verbs of a protocol machine, and the news that the socket is gone."""
+
+    def receive(self, data: bytes, now: float) -> Sequence[EventT_co]: ...
+    def data_to_send(self) -> bytes: ...
+    def deadline(self) -> float | None: ...
+    def wake(self, now: float) -> Sequence[EventT_co]: ...
+    def lost(self) -> Sequence[EventT_co]: ...
+
+
+class StreamDriver(asyncio.Protocol, Generic[EventT]):
+    """Runs one machine on one connection. The owner gets each non-empty list of events, and then the driver sends
+    what the machine has to say.
+    """
+
+    def __init__(
+        self, machine: Machine[EventT], owner: Callable[["StreamDriver[EventT]", Sequence[EventT]], None]
+    ) -> None:
+        self.machine = machine
+        self.peer = ""
+        self._owner = owner
+        self._loop = asyncio.get_running_loop()
+        self._transport: asyncio.Transport | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._holds: set[str] = set()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """asyncio: the socket is open."""
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        transport.set_write_buffer_limits(high=WRITE_BUFFER_BYTES_MAX)
+        self.peer = _peer(transport)
+        self._arm()
+
+    def data_received(self, data: bytes) -> None:
+        """asyncio: bytes."""
+        events = self.machine.receive(data, self._loop.time())
+        if events:
+            self._owner(self, events)
+        self.flush()
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio names it
+        """asyncio: the socket is gone."""
+        self._transport = None
+        if self._timer:
+            self._timer.cancel()
+        events = self.machine.lost()
+        if events:
+            self._owner(self, events)
+
+    def pause_writing(self) -> None:
+        """asyncio: the peer does not read."""
+        self.hold("unread answers")
+
+    def resume_writing(self) -> None:
+        """asyncio: it reads again."""
+        self.release("unread answers")
+
+    def flush(self) -> None:
+        """Write what the machine has to say."""
+        data = self.machine.data_to_send()
+        if data and self._transport:
+            self._transport.write(data)
+
+    def hold(self, reason: str) -> None:
+        """Stop reading this socket until every reason is released."""
+        self._holds.add(reason)
+        if self._transport and self._transport.is_reading():
+            self._transport.pause_reading()
+
+    def release(self, reason: str) -> None:
+        """Take a reason to hold away."""
+        self._holds.discard(reason)
+        if not self._holds and self._transport and not self._transport.is_closing():
+            self._transport.resume_reading()
+
+    def close(self) -> None:
+        """Send what is left and close."""
+        self.flush()
+        if self._transport:
+            self._transport.close()
+
+    def abort(self) -> None:
+        """Close at once; what was not sent is gone."""
+        if self._transport:
+            self._transport.abort()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether there still is a socket."""
+        return self._transport is not None
+
+    def rearm(self) -> None:
+        """The machine's deadline came nearer (it is looked at again only when the old one has passed)."""
+        if self._timer:
+            self._timer.cancel()
+        self._arm()
+
+    def _arm(self) -> None:
+        self._timer = None
+        deadline = self.machine.deadline()
+        if deadline is not None and self._transport:
+            self._timer = self._loop.call_at(deadline, self._wake)
+
+    def _wake(self) -> None:
+        events = self.machine.wake(self._loop.time())
+        if events:
+            self._owner(self, events)
+        self.flush()
+        self._arm()
+
+
+def _peer(transport: asyncio.Transport) -> str:
+    name = transport.get_extra_info("peername")
+    return f"{name[0]}:{name[1]}" if isinstance(name, tuple) else "local"
