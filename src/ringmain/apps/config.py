@@ -29,7 +29,7 @@ class Storage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             ge=16,
             le=1_048_576,
             description="Size at which the ingest log refuses more and the doors stop acknowledging; nothing is"
-            " dropped. 4 GiB hold about half a billion readings, a day at 6,000 a second.",
+            " dropped. A reading takes 13 to 24 bytes: 4 GiB are a day at 2,000 to 3,500 readings a second.",
         ),
     ] = 4096
     log_retain_mib: Annotated[
@@ -133,8 +133,8 @@ class Http(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         Meta(
             ge=1024,
             le=104_857_600,
-            description="Largest request body; a larger one is refused before it is read. 10 MB of JSON hold about"
-            " 100,000 readings and take 0.1 s to decode.",
+            description="Largest request body; a larger one is refused before it is read. 10 MB of JSON hold some"
+            " 200,000 readings and take 0.2 s to decode.",
         ),
     ] = 10_000_000
 
@@ -162,7 +162,7 @@ class Edge(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Site(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The site `main` that every new tenant begins with."""
+    """The site `main` of the default tenant, where devices stand unless another is named."""
 
     zone: Annotated[
         str,
@@ -204,6 +204,11 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def storage_dir(self) -> Path:
         """The data directory as a path."""
         return Path(self.storage.dir).expanduser()
+
+    @property
+    def registry_path(self) -> Path:
+        """The registry's database; also opened by commands that work while no platform runs."""
+        return self.storage_dir / "registry.sqlite"
 
     @property
     def socket_path(self) -> Path:

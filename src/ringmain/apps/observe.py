@@ -96,16 +96,17 @@ class Labelled(Generic[M]):
     """A metric with labels, of which only the first `LABEL_SETS_MAX` sets of values get a series of their own."""
 
     def __init__(self, metric: M, names: Sequence[str]) -> None:
-        self._metric: M = metric
+        self.metric: M = metric
+        self.names = tuple(names)
         self._children: dict[tuple[str, ...], M] = {}
-        self._other = ("other",) * len(names)
+        self._other = ("other",) * len(self.names)
 
     def of(self, *values: str) -> M:
         """The series of these label values, in the order of the declaration."""
         child = self._children.get(values)
         if child is None:
             kept = values if len(self._children) < LABEL_SETS_MAX - 1 else self._other
-            child = self._children.setdefault(kept, self._metric.labels(*kept))
+            child = self._children.setdefault(kept, self.metric.labels(*kept))
         return child
 
 

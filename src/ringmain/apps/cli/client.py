@@ -115,7 +115,7 @@ class Client:
             owner = owner_of(self._config.storage_dir)
             raise CommandError(
                 Exit.UNAVAILABLE,
-                f"the platform did not answer {method} {target}: {error or type(error).__name__}; whether it was done"
+                f"the platform did not answer {method} {target} ({type(error).__name__}: {error}); whether it was done"
                 " is not known",
                 f"look at the log of process {owner.pid}, then ask again" if owner else "ask again",
             ) from error

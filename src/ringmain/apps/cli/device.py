@@ -1,0 +1,146 @@
+"""`ringmain device`: devices through their whole lifecycle.
+
+All of it talks to the running platform. Import and add also work while none runs: they then take the directory's
+lock and use the same lifecycle service themselves.
+"""
+
+import asyncio
+import csv
+import io
+from typing import BinaryIO
+
+import click
+import msgspec
+
+from ringmain.apps.cli.client import NotRunning, connected, device_path
+from ringmain.apps.cli.exits import CommandError, Exit
+from ringmain.apps.cli.output import FORMATS, Format, show, show_one
+from ringmain.apps.cli.settings import configuration
+from ringmain.model.device import LifecycleState
+
+_COLUMNS = ("id", "profile", "state", "site", "state_since")
+_TOKENS = click.option(
+    "-o", "--output", type=click.Choice(Format, case_sensitive=False), default=Format.CSV, help="Form of the tokens."
+)
+
+
+@click.group()
+def device() -> None:
+    """Import, add, list and move devices through their lifecycle."""
+
+
+@device.command("import")
+@click.argument("file", type=click.File("rb"))
+@_TOKENS
+def import_file(file: BinaryIO, output: Format) -> None:
+    """Make active devices of a FILE with the columns id,profile[,token]; `-` reads standard input.
+
+    All of them are made or none. Tokens that were made because the file gave none are printed as id,token: they are
+    told once and kept nowhere.
+    """
+    try:
+        text = file.read().decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        raise CommandError(
+            Exit.REFUSED, f"{file.name}, line {line}: not UTF-8; nothing was imported", "save the file as UTF-8 (CSV)"
+        ) from error
+    _make(text, output)
+
+
+@device.command("add")
+@click.argument("id")
+@click.option("--profile", default="generic", show_default=True, help="What it measures.")
+@click.option("--token", help="Its token, where it has one already; made otherwise.")
+@_TOKENS
+def add(id: str, profile: str, token: str | None, output: Format) -> None:
+    """Make one active device and print its token."""
+    line = io.StringIO()
+    csv.writer(line, lineterminator="\n").writerows([("id", "profile", "token"), (id, profile, token or "")])
+    _make(line.getvalue(), output)
+
+
+@device.command("ls")
+@click.option("--state", type=click.Choice(LifecycleState, case_sensitive=False), help="Only those in this state.")
+@click.option("--limit", type=click.IntRange(min=1), help="Only the first so many.")
+@FORMATS
+def list_devices(state: LifecycleState | None, limit: int | None, output: Format) -> None:
+    """List devices by id."""
+    client = connected(configuration())
+    query = {"state": state.value if state else None}
+    show(client.pages("/api/v1/devices", query, limit), output, _COLUMNS)
+
+
+@device.command("show")
+@click.argument("id")
+@FORMATS
+def show_device(id: str, output: Format) -> None:
+    """Show one device, its session and its latest readings."""
+    client = connected(configuration())
+    found = dict(client.get(device_path(id)))
+    found["session"] = client.get(device_path(id, "session"))
+    found["latest"] = client.get(device_path(id, "latest"))["items"]
+    show_one(found, output)
+
+
+@device.command()
+@click.argument("id")
+@FORMATS
+def provision(id: str, output: Format) -> None:
+    """Give a registered device its token; printed once and kept nowhere."""
+    answer = connected(configuration()).post(device_path(id, "provision"))
+    show_one({**answer["device"], "token": answer["token"]}, output)
+
+
+@device.command()
+@click.argument("ids", nargs=-1, required=True)
+@FORMATS
+def activate(ids: tuple[str, ...], output: Format) -> None:
+    """Let provisioned or suspended devices send and be billed."""
+    _move(ids, "activate", output)
+
+
+@device.command()
+@click.argument("ids", nargs=-1, required=True)
+@FORMATS
+def suspend(ids: tuple[str, ...], output: Format) -> None:
+    """Refuse devices until they are activated again; live connections are cut."""
+    _move(ids, "suspend", output)
+
+
+@device.command()
+@click.argument("ids", nargs=-1, required=True)
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@FORMATS
+def decommission(ids: tuple[str, ...], yes: bool, output: Format) -> None:
+    """End devices for good: tokens are revoked and ids never given again."""
+    if not yes:
+        click.confirm(f"Decommission {', '.join(ids)}? There is no way back", abort=True, err=True)
+    _move(ids, "decommission", output)
+
+
+def _move(ids: tuple[str, ...], verb: str, output: Format) -> None:
+    client = connected(configuration())
+    moved = []
+    try:
+        for id in ids:
+            moved.append(client.post(device_path(id, verb)))  # noqa: PERF401  # what came before a refusal stays
+    finally:
+        # Also where one was refused: those before it have moved, and that must be seen.
+        if moved:
+            show(moved, output, _COLUMNS)
+
+
+def _make(text: str, output: Format) -> None:
+    config = configuration()
+    try:
+        result = connected(config).post_csv("/api/v1/devices/import", text)
+    except NotRunning:
+        from ringmain.apps.cli.offline import import_offline  # noqa: PLC0415  # opens the registry: only now
+
+        result = msgspec.to_builtins(asyncio.run(import_offline(config, text)))
+    for profile in result["profiles_created"]:
+        click.echo(f"made the profile {profile}, which was not there; it takes any channel", err=True)
+    click.echo(f"{result['created']} devices made, {result['unchanged']} were there already", err=True)
+    if result["tokens"]:
+        show(result["tokens"], output, ("id", "token"))
