@@ -46,6 +46,9 @@ class Reply:
     headers: dict[str, str] = field(default_factory=dict)
 
 
+Handler = Callable[[Any, Call[Any, Any]], Awaitable[object]]
+
+
 @dataclass(frozen=True)
 class Route:
     """One operation. `handler(context, call)` answers with an instance of `answer`, `bytes`, or a `Reply`.
@@ -56,7 +59,7 @@ class Route:
 
     method: str
     path: str
-    handler: Callable[[Any, Call[Any, Any]], Awaitable[object]]
+    handler: Handler
     summary: str
     tag: str
     answer: Any

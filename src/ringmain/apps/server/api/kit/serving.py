@@ -1,7 +1,7 @@
 """Serving: one ASGI endpoint per path, which guards, binds, calls and answers as the declarations say.
 
-The order is fixed: method, credential, role, parameters, body, handler; so that a stranger learns nothing from how a
-request is wrong. Every fault inside ends here as a problem, once, with its request id in the log.
+The order is fixed: path, method, credential, role, parameters, body, handler; so that a stranger learns nothing from
+how a request is wrong. Every fault inside ends here as a problem, once, with its request id in the log.
 """
 
 import logging
@@ -9,7 +9,6 @@ import secrets
 from collections.abc import Awaitable, Callable, Sequence
 
 import msgspec
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route as StarletteRoute
@@ -37,6 +36,7 @@ class Endpoint:
         self._authenticate = authenticate
         if "GET" in self._routes:
             self._routes["HEAD"] = self._routes["GET"]  # RFC 9110 §9.1; the server leaves the body out
+        self.methods = sorted(self._routes)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive, send)
@@ -49,7 +49,7 @@ class Endpoint:
             if error.error.http_status >= 500:
                 _log.warning("request %s: %s %s", request_id, error.code, error.detail)
             response = answer(problem_of(error, request_id), {})
-        except Exception:  # the task boundary of a request
+        except Exception:  # noqa: BLE001 - the task boundary of a request
             _log.exception("request %s: %s %s", request_id, request.method, request.url.path)
             fault = Rejected(
                 "internal",
@@ -61,15 +61,7 @@ class Endpoint:
         await response(scope, receive, send)
 
     async def _serve(self, request: Request) -> Response:
-        route = self._routes.get(request.method)
-        if route is None:
-            allowed = ", ".join(sorted(self._routes))
-            raise Rejected(
-                "method_not_allowed",
-                f"{request.method} is not possible here.",
-                f"This address takes {allowed}.",
-                headers={"allow": allowed},
-            )
+        route = self._routes[request.method]
         caller = await self._guard(route, request)
         params = bind_params(route, request)
         body = await bind_body(route, request)
@@ -109,19 +101,26 @@ def starlette_routes(context: object, routes: Sequence[Route], authenticate: Aut
     paths: dict[str, list[Route]] = {}
     for route in routes:
         paths.setdefault(route.path, []).append(route)
-    return [
-        StarletteRoute(path, Endpoint(context, declared, authenticate), include_in_schema=False)
-        for path, declared in paths.items()
-    ]
+    endpoints = {path: Endpoint(context, declared, authenticate) for path, declared in paths.items()}
+    return [StarletteRoute(path, endpoint, methods=endpoint.methods) for path, endpoint in endpoints.items()]
 
 
-async def no_such_path(request: Request, error: Exception) -> Response:
-    """The answer where no route matches, for Starlette's table of handlers."""
-    status = error.status_code if isinstance(error, HTTPException) else 404
-    rejected = Rejected(
-        "not_found" if status == 404 else "invalid_request",
-        f"There is nothing at {request.url.path}.",
-        "The addresses are listed at / and described in /openapi.json.",
-    )
+async def nothing_there(request: Request, error: Exception) -> Response:
+    """The answer where no path matches, or no method of a path: for Starlette's table of handlers."""
     request_id = secrets.token_hex(8)
-    return answer(problem_of(rejected, request_id), {"x-request-id": request_id})
+    allowed = (getattr(error, "headers", None) or {}).get("Allow", "")
+    if allowed:
+        allowed = ", ".join(sorted(allowed.split(", ")))
+        rejected = Rejected(
+            "method_not_allowed",
+            f"{request.method} is not possible here.",
+            f"This address takes {allowed}.",
+            headers={"allow": allowed},
+        )
+    else:
+        rejected = Rejected(
+            "not_found",
+            f"There is nothing at {request.url.path}.",
+            "The addresses are listed at / and described in /openapi.json.",
+        )
+    return answer(problem_of(rejected, request_id), {"x-request-id": request_id, **rejected.headers})

@@ -28,7 +28,7 @@ Cursor = Annotated[
     str, msgspec.Meta(max_length=256, description="The `next` of the page before; leave it out for the first page.")
 ]
 Serial = Annotated[int, msgspec.Meta(ge=1, le=INT64_MAX)]
-Limit = Annotated[int, msgspec.Meta(ge=1, le=500, description="Items of one page, at most 500.")]
+Limit = Annotated[int, msgspec.Meta(ge=1, le=1000, description="Items of one page, at most 1000.")]
 Timestamp = Annotated[str, msgspec.Meta(extra_json_schema={"format": "date-time"}, description="RFC 3339, in UTC.")]
 LIMIT = 100
 """Items of a page where the caller names no number: a screen or two, as most public APIs choose."""
@@ -41,7 +41,7 @@ class Moment(int):
 
 
 def decode_word(kind: type, value: Any) -> Any:
-    """msgspec's hook for `Moment`. ValueError, which msgspec answers with the place, where it is no such time."""
+    """The hook of msgspec for `Moment`. ValueError, which msgspec answers with the place, where it is no such time."""
     if kind is not Moment:
         raise NotImplementedError(kind)
     if not isinstance(value, str) or len(value) < len("2013-01-01T00:00:00Z") or value[10:11] not in "Tt ":
@@ -54,7 +54,7 @@ def decode_word(kind: type, value: Any) -> Any:
 
 
 def describe_word(kind: type) -> dict[str, Any]:
-    """msgspec's hook for the schema of `Moment`."""
+    """The hook of msgspec for the schema of `Moment`."""
     if kind is not Moment:
         raise NotImplementedError(kind)
     return {"type": "string", "format": "date-time", "description": "RFC 3339 with an offset, or `Z`."}
