@@ -6,7 +6,8 @@ is not repeated here. It must never repair anything: what is odd is counted or r
 
 import csv
 import gzip
-from datetime import UTC, datetime
+import zlib
+from datetime import UTC, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -85,7 +86,7 @@ def _text(path: Path) -> str:
     data = path.read_bytes()
     try:
         return (gzip.decompress(data) if data.startswith(_GZIP) else data).decode()
-    except (OSError, EOFError, UnicodeDecodeError) as error:
+    except (EOFError, UnicodeDecodeError, gzip.BadGzipFile, zlib.error) as error:
         raise SourceError(f"{path}: not text, nor gzip of it: {error}") from error
 
 
@@ -94,16 +95,15 @@ def _row(path: Path, line: int, fields: list[str]) -> tuple[int, int]:
         raise SourceError(f"{path}: line {line}: {len(fields)} fields where start,value are two")
     start, value = fields
     try:
-        at = datetime.strptime(start, "%Y-%m-%d %H:%M:%S").replace(tzinfo=UTC)
+        at = datetime.fromisoformat(start)
     except ValueError:
         raise SourceError(f"{path}: line {line}: start: {start!r} is not a time such as 2013-01-01 00:30:00") from None
     try:
         energy_wh = int((Decimal(value) * 1000).quantize(Decimal(1), rounding=ROUND_HALF_UP))
     except (InvalidOperation, ValueError, OverflowError):
         raise SourceError(f"{path}: line {line}: value: {value!r} is not a number of kWh") from None
-    return _milliseconds(at), energy_wh
+    return _milliseconds(at if at.tzinfo else at.replace(tzinfo=UTC)), energy_wh
 
 
 def _milliseconds(moment: datetime) -> int:
-    seconds = (moment - _EPOCH).days * 86_400 + (moment - _EPOCH).seconds
-    return seconds * 1000
+    return (moment - _EPOCH) // timedelta(milliseconds=1)

@@ -17,7 +17,7 @@ ALWAYS = Year(0, 4_102_444_800_000)
         ("start,value\n2013-01-01 00:00:00\n", "line 2: 1 fields"),
         ("start,value\n2013-01-01 00:00:00,1\n\n", "line 3: 0 fields"),
         ("start,value\n2013-13-01 00:00:00,1\n", "line 2: start: '2013-13-01"),
-        ("start,value\n2013-01-01T00:00:00Z,1\n", "line 2: start"),
+        ("start,value\nyesterday,1\n", "line 2: start"),
         ("start,value\n2013-01-01 00:00:00,1\n2013-01-01 00:30:00,x\n", "line 3: value: 'x'"),
         ("start,value\n2013-01-01 00:00:00,nan\n", "line 2: value: 'nan'"),
         ("start,value\n2013-01-01 00:00:00,Infinity\n", "line 2: value"),
@@ -31,7 +31,7 @@ def test_an_error_is_refused_with_line_and_field(tmp_path, text, place):
         read_source(file, ALWAYS)
 
 
-@pytest.mark.parametrize("data", [b"\xff\xfe", b"\x1f\x8b broken"])
+@pytest.mark.parametrize("data", [b"\xff\xfe", b"\x1f\x8b broken", gzip.compress(b"start,value")[:-1], b"\x1f\x8b\x08" + bytes(7) + b"x" * 20])
 def test_what_is_no_text_is_refused(tmp_path, data):
     file = tmp_path / "data.csv"
     file.write_bytes(data)
@@ -72,3 +72,10 @@ def test_a_year_is_the_zones_own():
     assert civil_year(2013, "Europe/London").intervals == 17_520
     assert civil_year(2012, "Europe/London").intervals == 17_568
     assert civil_year(2013, "Asia/Kolkata").start_ms == civil_year(2013, "UTC").start_ms - 5 * 3_600_000 - 1_800_000
+
+
+@pytest.mark.parametrize("start", ["2013-07-01 01:00:00+01:00", "2013-07-01T00:00:00Z", "2013-07-01 00:00:00"])
+def test_a_stamp_with_a_zone_is_taken_at_its_word(tmp_path, start):
+    file = tmp_path / "data.csv"
+    file.write_text(f"start,value\n{start},1\n")
+    assert list(read_source(file, ALWAYS).values) == [1_372_636_800_000]
