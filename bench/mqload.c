@@ -7,7 +7,8 @@
 //
 // With --acked FILE each acknowledged (id, seq) is appended to FILE as two little-endian uint32 before anything else is
 // sent: what stands there was acknowledged, whatever dies afterwards. With --reconnect a lost connection is opened again
-// and everything unacknowledged is sent again with DUP set. Events and the result are JSON lines on standard output.
+// and everything unacknowledged is sent again with DUP set. SIGUSR1 ends the sending and waits for what is unacknowledged,
+// SIGTERM ends at once. Events and the result are JSON lines on standard output.
 //
 // Must never: count a message as acknowledged that was not, or wait without a limit (--limit).
 #define _GNU_SOURCE
@@ -78,7 +79,7 @@ static double started_at, last_ack_at, outage_at, now_s;
 static uint32_t ack_records[ACKS_BUFFERED_MAX][2];
 static int ack_records_n;
 static uint64_t latency[LATENCY_BUCKETS];
-static volatile sig_atomic_t asked_to_stop;
+static volatile sig_atomic_t asked_to_stop, asked_to_drain;
 
 static double clock_now(void) {
   struct timespec t;
@@ -86,7 +87,10 @@ static double clock_now(void) {
   return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
-static void on_signal(int number) { (void)number; asked_to_stop = 1; }
+static void on_signal(int number) {
+  if (number == SIGUSR1) asked_to_drain = 1;
+  else asked_to_stop = 1;
+}
 
 static void fail(const char *what) {
   fprintf(stderr, "mqload: %s: %s\n", what, strerror(errno));
@@ -317,9 +321,11 @@ static void fill(struct connection *c, bool over) {
   }
 }
 
+static bool no_more(void) { return asked_to_drain || (opt.seconds > 0 && now_s - started_at > opt.seconds); }
+
 static void publish(struct connection *c) {
   if (!everyone_was_up || c->state != UP) return;
-  bool over = opt.seconds > 0 && now_s - started_at > opt.seconds;
+  bool over = no_more();
   uint64_t before;
   do {
     before = c->cursor;
@@ -365,6 +371,8 @@ static void welcome(struct connection *c, int code) {
   if (!everyone_was_up) {
     everyone_was_up = true;
     started_at = now_s = clock_now();
+    printf("{\"event\":\"up\",\"at\":%.6f}\n", now_s);
+    fflush(stdout);
     for (int i = 0; i < opt.connections; i++) publish(&all[i]);
   } else {
     printf("{\"event\":\"back\",\"at\":%.6f,\"seconds\":%.3f}\n", now_s, now_s - outage_at);
@@ -466,7 +474,7 @@ static int run(void) {
     }
     if (ack_records_n) flush_acks(); // before the next message leaves: see the head of this file
     for (int i = 0; i < touched_n; i++) publish(touched[i]);
-    if (opt.seconds > 0 && everyone_was_up && now_s - started_at > opt.seconds)
+    if (everyone_was_up && no_more())
       for (int i = 0; i < opt.connections; i++) publish(&all[i]);
     if (opt.reconnect) retry_lost();
     else if (any_lost()) break;
@@ -520,6 +528,7 @@ int main(int argc, char **argv) {
   struct sigaction action = {.sa_handler = on_signal};
   sigaction(SIGTERM, &action, 0);
   sigaction(SIGINT, &action, 0);
+  sigaction(SIGUSR1, &action, 0);
   signal(SIGPIPE, SIG_IGN);
   if (opt.acked_path && (acked_fd = open(opt.acked_path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644)) < 0)
     fail(opt.acked_path);
