@@ -11,6 +11,7 @@ from ringmain.apps.server.api.kit.words import describe_word
 from ringmain.model.errors import ERRORS
 
 _REF = "#/components/schemas/{name}"
+_DECIMAL = r"^[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,3})?$"
 _HEADERS = {
     "RequestId": {"description": "Names this request in the platform's log.", "schema": {"type": "string"}},
     "Authenticate": {"description": "The scheme to sign in with (RFC 6750).", "schema": {"type": "string"}},
@@ -56,12 +57,24 @@ class _Schemas:
             self._kinds, schema_hook=describe_word, ref_template=_REF
         )
         self._made = made
+        for component in self.components.values():
+            for name, schema in component.get("properties", {}).items():
+                component["properties"][name] = _with_decimals(schema)
 
     def of(self, kind: Any) -> dict[str, Any]:
         """The schema of a type, mostly a reference. `bytes` are any text."""
         if kind is bytes:
             return {"type": "string"}
         return self._made[self._kinds.index(kind)]
+
+
+def _with_decimals(schema: dict[str, Any]) -> dict[str, Any]:
+    """Decimals are told as strings and taken as strings or numbers; numbers are read digit by digit, not as floats."""
+    if schema.get("format") == "decimal":
+        return {**schema, "type": ["string", "number"], "pattern": _DECIMAL}
+    if "anyOf" in schema:
+        return {**schema, "anyOf": [_with_decimals(one) for one in schema["anyOf"]]}
+    return schema
 
 
 def _operation(route: Route, schemas: _Schemas) -> dict[str, Any]:

@@ -17,6 +17,14 @@ TYPE = "urn:ringmain:problem:"
 _PLACE = re.compile(r"\s*-? at `(?:key in )?`?(\$[^`]*)`\s*\Z")
 
 
+class LineError(msgspec.Struct, frozen=True):
+    """What is wrong with one field of one line of a file (its header is line 1)."""
+
+    line: int
+    field: str
+    problem: str
+
+
 class Problem(msgspec.Struct, frozen=True, omit_defaults=True):
     """RFC 9457 §3.1, with the members `hint`, `request_id`, and where it applies the place of the error."""
 
@@ -30,6 +38,8 @@ class Problem(msgspec.Struct, frozen=True, omit_defaults=True):
     """JSON path into the body, such as `$.periods[1].price`."""
     parameter: str = ""
     """Name of the path or query parameter."""
+    errors: tuple[LineError, ...] = ()
+    """Everything wrong with a file, as far as it is told."""
 
 
 class Rejected(Exception):
@@ -44,6 +54,7 @@ class Rejected(Exception):
         path: str = "",
         parameter: str = "",
         headers: Mapping[str, str] | None = None,
+        errors: tuple[LineError, ...] = (),
     ) -> None:
         super().__init__(detail)
         self.code = code
@@ -52,6 +63,7 @@ class Rejected(Exception):
         self.path = path
         self.parameter = parameter
         self.headers = headers or {}
+        self.errors = errors
 
 
 def place_of(error: Exception) -> tuple[str, str]:
@@ -74,6 +86,7 @@ def problem_of(error: Rejected | RingmainError, request_id: str) -> Problem:
         hint=printable(error.hint),
         path=printable(rejected.path) if rejected else "",
         parameter=printable(rejected.parameter) if rejected else "",
+        errors=rejected.errors if rejected else (),
     )
 
 

@@ -7,7 +7,7 @@ import msgspec
 from ringmain.apps.server.api.context import Context
 from ringmain.apps.server.api.kit.declaration import MIB, Call, Handler, Reply, Route
 from ringmain.apps.server.api.kit.paging import Page, page_of, read_cursor
-from ringmain.apps.server.api.kit.problems import Rejected
+from ringmain.apps.server.api.kit.problems import LineError, Rejected, printable
 from ringmain.apps.server.api.kit.words import LIMIT, Cursor, Limit, Name, Timestamp
 from ringmain.apps.server.api.scope import device_of
 from ringmain.model.device import Device, LifecycleState
@@ -15,6 +15,7 @@ from ringmain.model.ids import DeviceId, ProfileName
 from ringmain.model.time import format_rfc3339
 from ringmain.ports.credentials import Role
 from ringmain.ports.registry import NewDevice
+from ringmain.services.lifecycle.importing import ImportRefused
 from ringmain.services.lifecycle.service import ImportResult
 
 IMPORT_BYTES_MAX = 16 * MIB
@@ -149,7 +150,11 @@ async def import_devices(context: Context, call: Call[msgspec.Struct, bytes]) ->
         raise Rejected(
             "unprocessable", f"Line {line} is not UTF-8; no device was made.", "Save it as UTF-8."
         ) from error
-    return await context.lifecycle.import_csv(call.caller.tenant, text)
+    try:
+        return await context.lifecycle.import_csv(call.caller.tenant, text)
+    except ImportRefused as error:
+        told = tuple(LineError(one.line, one.field, printable(one.problem)) for one in error.problems)
+        raise Rejected(error.code, error.detail, error.hint, errors=told) from error
 
 
 _ONE = "/api/v1/devices/{id}"
