@@ -132,7 +132,7 @@ class HttpTelemetry:
             return await self._authenticator.bearer(token.strip())
         except NotPermitted as refused:
             waiting = Waiting()
-            self._pipeline.reject(refused.device.key, refused.code, 1, "http")
+            self._pipeline.reject(refused.device.key, refused.code, 1)
             self._pipeline.intake.enlist(waiting, [b""])
             await waiting.durable()
             raise

@@ -16,7 +16,7 @@ from ringmain.gateway.intake import Depositor, Intake
 from ringmain.gateway.route import Purpose, Route, route
 from ringmain.gateway.translate.json_telemetry import JsonTelemetry
 from ringmain.model.batch import DeadLetter
-from ringmain.model.device import PERMISSIONS, Principal, Profile, Telemetry
+from ringmain.model.device import PERMISSIONS, Device, Principal, Profile, Telemetry
 from ringmain.model.errors import Refused
 from ringmain.model.ids import DeviceKey, TenantId
 
@@ -74,14 +74,17 @@ class Pipeline:
         intake: Intake,
         translator: JsonTelemetry,
         connections: Connections,
+        *,
+        on_admitted: Callable[[Device], None],
         on_status: Callable[[DeviceKey, bytes], None],
-        on_trouble: Callable[[str, str, int], None],
+        on_received: Callable[[str, int], None],
     ) -> None:
         self.intake = intake
         self._translator = translator
         self._connections = connections
+        self._on_admitted = on_admitted
         self._on_status = on_status
-        self._on_trouble = on_trouble
+        self._on_received = on_received
         self._lanes: dict[tuple[TenantId, Profile, bool], Lane] = {}
 
     def admit(self, principal: Principal) -> SignedIn:
@@ -94,10 +97,12 @@ class Pipeline:
         lane = self._lanes.get(key)
         if lane is None:
             lane = self._lanes[key] = Lane(principal.profile, quarantined=quarantined)
+        self._on_admitted(principal.device)
         return SignedIn(principal, lane)
 
     def uplink(self, messages: Authenticated, depositor: Depositor) -> Sequence[Translated]:
         """The recipe: route, translate into the open batch, enlist for the commit that will answer."""
+        self._on_received(messages.door, len(messages.topics))
         done = [self._translate(routed) for routed in self._route(messages)]
         for translated in done:
             answer = depositor.refusing(translated.reason) if translated.reason else depositor
@@ -132,22 +137,20 @@ class Pipeline:
             batch = self.intake.batch()
             dead = self._translator.translate(batch, who.lane, who.device, payloads, routed.door, to.topic)
             if dead:
-                self._on_trouble(routed.door, "dead_letter", len(dead))
                 self._tell(who.device, to, dead[-1].reason, dead[-1].detail, len(dead), kept="as a dead letter")
             return Translated(routed.identifiers, dead_letters=dead)
         if to.purpose is Purpose.STATUS:
             self._on_status(who.device, payloads[-1])
             return Translated(routed.identifiers)
-        self.reject(who.device, to.reason, len(payloads), routed.door)
+        self.reject(who.device, to.reason, len(payloads))
         self._tell(who.device, to, to.reason, f"topic {to.topic}", len(payloads), kept="not at all")
         return Translated(routed.identifiers, to.reason)
 
-    def reject(self, device: DeviceKey, reason: str, count: int, door: str) -> None:
+    def reject(self, device: DeviceKey, reason: str, count: int) -> None:
         """Count records that are refused, durably, with the next commit."""
         batch = self.intake.batch()
         batch.messages += count
         batch.reject(device, reason, count)
-        self._on_trouble(door, reason, count)
 
     def _tell(self, device: DeviceKey, to: Route, reason: str, detail: str, count: int, *, kept: str) -> None:
         """MQTT 3.1.1 has no words for a refusal, so a device that wants to know listens to `errors`."""

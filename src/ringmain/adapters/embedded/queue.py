@@ -127,6 +127,10 @@ class EmbeddedQueue:
 
     async def status(self) -> QueueStatus:
         """See `ports.queue`."""
+        return self.extent()
+
+    def extent(self) -> QueueStatus:
+        """The same, for those who can not wait."""
         return QueueStatus(self._first, self._last, self._bytes, self._limit_bytes, dict(self._groups))
 
     async def close(self) -> None:

@@ -1,0 +1,300 @@
+"""The composition of the platform: every room, wired once. Nothing else knows them all.
+
+`House` owns what lives as long as the process: it opens in the order of dependence and closes in the reverse one.
+"""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from typing import Self
+
+import msgspec
+
+from ringmain import __version__
+from ringmain.adapters.embedded.clock import EmbeddedClock
+from ringmain.adapters.embedded.credentials import Credentials
+from ringmain.adapters.embedded.database import Database
+from ringmain.adapters.embedded.directory import Directory
+from ringmain.adapters.embedded.ledger import Ledger
+from ringmain.adapters.embedded.presence import Presence
+from ringmain.adapters.embedded.queue import EmbeddedQueue
+from ringmain.adapters.embedded.registry import Registry
+from ringmain.adapters.embedded.timeseries import EmbeddedTimeSeries, open_timeseries
+from ringmain.apps.config import Config
+from ringmain.apps.observe import Metrics, new_metrics
+from ringmain.apps.server.api.context import Context
+from ringmain.apps.server.api.context import Intake as Replayed
+from ringmain.apps.server.books import Books
+from ringmain.apps.server.identity import Identity
+from ringmain.apps.server.zones import Zones
+from ringmain.gateway.authenticate import Authenticator
+from ringmain.gateway.connections import Connections
+from ringmain.gateway.http import HttpTelemetry
+from ringmain.gateway.intake import Intake
+from ringmain.gateway.mqtt import MqttDoor
+from ringmain.gateway.pipeline import Pipeline
+from ringmain.gateway.translate.json_telemetry import JsonTelemetry
+from ringmain.metering.analytics import Analytics
+from ringmain.metering.billing import Billing
+from ringmain.metering.documents import Documents
+from ringmain.model.device import PERMISSIONS, Device, LifecycleState, Principal, Telemetry
+from ringmain.model.errors import Failed, Refused
+from ringmain.model.ids import DEFAULT_TENANT, DeviceKey, Offset
+from ringmain.model.site import Site
+from ringmain.ports.credentials import Holder, Role
+from ringmain.ports.outcomes import StoredDeadLetter
+from ringmain.ports.timeseries import Appended
+from ringmain.protocols.mqtt.events import Limits
+from ringmain.services.aggregation.service import Aggregation
+from ringmain.services.aggregation.windows import SitePlan
+from ringmain.services.ingestion.service import Ingestion
+from ringmain.services.lifecycle.service import Lifecycle
+from ringmain.services.lifecycle.tokens import TokenDigest
+from ringmain.services.sessions.service import Sessions
+
+log = logging.getLogger(__name__)
+
+MAINTAINED_SIZES = ("1h", "day")
+"""Windows that are kept with their revisions; any other size is computed when it is asked for."""
+
+STORE_THREADS = 1
+"""DuckDB's own threads: on two cores the second one takes from the event loop what it gives to the store."""
+
+SLEEP_S_MAX = 30 * 86_400
+"""A device may announce to be away for a month at most."""
+
+RELEASE_AGAIN_S = 5.0
+"""After an activation the last quarantined readings are still on their way through the log."""
+
+
+class _Status(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    sleep_s: int
+
+
+class House:
+    """The platform without its listeners."""
+
+    def __init__(self, config: Config, identity: Identity) -> None:
+        self.config = config
+        self.clock = EmbeddedClock()
+        self.metrics: Metrics = new_metrics()
+        self.books = Books(self.metrics)
+        self.connections = Connections()
+        self.tokens = TokenDigest(identity.pepper)
+        self.started_s = self.clock.monotonic_s()
+        self.broken: asyncio.Event = asyncio.Event()
+        self.draining = False
+
+    async def open(self, identity: Identity) -> Self:
+        """Open the stores and wire the rooms."""
+        config, clock = self.config, self.clock
+        storage = config.storage_dir
+        self.database = await Database.open(storage / "registry.sqlite")
+        self.registry = Registry(self.database)
+        self.directory = Directory(self.database)
+        self.credentials = Credentials(self.database)
+        self.ledger = Ledger(self.database)
+        await self._first_tenant(identity)
+        self.zones = Zones(self.directory, self.registry, config.site.zone)
+        await self.zones.load()
+        self.queue = await EmbeddedQueue.open(
+            storage / "log.sqlite",
+            limit_bytes=config.storage.log_limit_mib << 20,
+            synchronous=config.storage.synchronous,
+        )
+        self.timeseries: EmbeddedTimeSeries = await open_timeseries(
+            storage,
+            SitePlan(MAINTAINED_SIZES, self.zones.of),
+            clock,
+            memory_mib=config.storage.memory_mib,
+            threads=STORE_THREADS,
+        )
+        self._wire_services()
+        self._wire_gateway()
+        await self.sessions.start()
+        await self.ingestion.start()
+        return self
+
+    def _wire_services(self) -> None:
+        self.sessions = Sessions(Presence(self.database), self.clock)
+        self.aggregation = Aggregation(self.timeseries.windows, self.clock)
+        self.ingestion = Ingestion(
+            self.queue,
+            self.timeseries,
+            self.clock,
+            retain_bytes=self.config.storage.log_retain_mib << 20,
+            on_appended=self._appended,
+        )
+        self.lifecycle = Lifecycle(
+            self.registry, self.directory, self.credentials, self.clock, self.tokens, [self._device_changed]
+        )
+        self.documents = Documents(self.ledger, self.registry, self.directory, self.clock)
+        self.billing = Billing(self.documents, self.ledger, self.timeseries, self.registry, self.clock)
+        self.analytics = Analytics(self.timeseries, self.registry, self.directory)
+
+    def _wire_gateway(self) -> None:
+        self.intake = Intake(self.queue, self.clock, self.books.committed, self._log_broken)
+        self.authenticator = Authenticator(self.credentials, self.registry, self.directory, self.tokens.of)
+        self.pipeline = Pipeline(
+            self.intake,
+            JsonTelemetry(),
+            self.connections,
+            on_admitted=self.zones.note,
+            on_status=self._status_said,
+            on_received=self.books.received,
+        )
+        self.telemetry = HttpTelemetry(
+            authenticator=self.authenticator,
+            pipeline=self.pipeline,
+            sessions=self.sessions,
+            clock=self.clock,
+            body_bytes_max=self.config.http.body_bytes_max,
+            on_refused=self.books.refused,
+        )
+
+    def mqtt_door(self, tasks: asyncio.TaskGroup) -> MqttDoor:
+        """The MQTT door; its sign-ins, and what follows an activation, run in `tasks`."""
+        self._tasks = tasks
+        mqtt = self.config.mqtt
+        return MqttDoor(
+            authenticator=self.authenticator,
+            pipeline=self.pipeline,
+            connections=self.connections,
+            sessions=self.sessions,
+            clock=self.clock,
+            tasks=tasks,
+            limits=Limits(
+                packet_bytes_max=mqtt.packet_bytes_max,
+                receive_maximum=mqtt.receive_maximum,
+                keep_alive_s_max=mqtt.keep_alive_s_max,
+                connect_deadline_s=mqtt.connect_deadline_s,
+            ),
+            connections_max=mqtt.connections_max,
+            on_closed=self.books.closed,
+            on_refused=self.books.refused,
+        )
+
+    def context(self, addresses: Sequence[tuple[str, str]]) -> Context:
+        """What the HTTP API may touch."""
+        return Context(
+            registry=self.registry,
+            directory=self.directory,
+            credentials=self.credentials,
+            timeseries=self.timeseries,
+            outcomes=self.timeseries.outcomes,
+            windows=self.timeseries.windows,
+            ledger=self.ledger,
+            clock=self.clock,
+            tokens=self.tokens,
+            lifecycle=self.lifecycle,
+            sessions=self.sessions,
+            documents=self.documents,
+            billing=self.billing,
+            analytics=self.analytics,
+            queue_status=self.queue.status,
+            readiness=self.reasons_not_ready,
+            metrics=self.render_metrics,
+            version=__version__,
+            started_monotonic_s=self.started_s,
+            maintained_sizes=MAINTAINED_SIZES,
+            replay=self.replay,
+            telemetry=self.telemetry,
+            addresses=tuple(addresses),
+        )
+
+    async def close(self) -> None:
+        """Make durable what was accepted, store it, and release every file."""
+        self.draining = True
+        await self.intake.drain()
+        try:
+            await self.ingestion.finish()
+        except Failed as failed:
+            log.error("%s; the log keeps what the store has not taken", failed.detail)
+        await self.sessions.flush()
+        await self.timeseries.close()
+        await self.queue.close()
+        await self.database.close()
+
+    # -- news between the rooms -----------------------------------------------------------------------------
+
+    async def _first_tenant(self, identity: Identity) -> None:
+        """The default tenant, its site in the configured zone, and the operator's token."""
+        now_ms = self.clock.now_ms()
+        if DEFAULT_TENANT not in await self.directory.tenants():
+            await self.directory.add_tenant(DEFAULT_TENANT, now_ms)
+            await self.directory.put_site(DEFAULT_TENANT, Site("main", self.config.site.zone))
+        digest = self.tokens.of(identity.admin_token)
+        if await self.credentials.holder(digest) is None:
+            await self.credentials.grant(digest, Holder(DEFAULT_TENANT, "operator", role=Role.OPERATOR), now_ms)
+
+    def _appended(self, news: Appended, _: Offset) -> None:
+        self.books.appended(news)
+        self.aggregation.notice(news)
+
+    def _log_broken(self, failed: Failed) -> None:
+        log.critical("%s; nothing more is acknowledged, starting anew", failed.detail)
+        self.broken.set()
+
+    def _status_said(self, device: DeviceKey, payload: bytes) -> None:
+        """A device announced that it will sleep; anything else on its status topic says nothing to us."""
+        try:
+            status = msgspec.json.decode(payload, type=_Status)
+        except msgspec.DecodeError:
+            return
+        if 0 < status.sleep_s <= SLEEP_S_MAX:
+            self.sessions.sleeping(device, self.clock.now_ms() + status.sleep_s * 1000)
+
+    def _device_changed(self, device: Device, before: LifecycleState) -> None:
+        """A committed transition: those who may no longer be here are cut now, within the same turn of the loop."""
+        self.zones.note(device)
+        notice = {"state": device.state, "before": before}
+        self.connections.notify(device.key, "lifecycle", msgspec.json.encode(notice))
+        if device.state is before:
+            refused = Refused("bad_credentials", f"the token of {device.id} was replaced", "sign in with the new one")
+            self.connections.cut(device.key, refused)
+        elif not PERMISSIONS[device.state].connect:
+            code = "device_suspended" if device.state is LifecycleState.SUSPENDED else "device_not_active"
+            self.connections.cut(device.key, Refused(code, f"device {device.id} is {device.state}"))
+        elif PERMISSIONS[before].telemetry is Telemetry.QUARANTINED:
+            self._tasks.create_task(self._release(device))
+
+    async def _release(self, device: Device) -> None:
+        """A device became active: its connections write to the store from now on, and what waited follows. Readings
+        that are still in the log with their quarantine mark are fetched by a second look.
+        """
+        profile = await self.directory.profile(device.tenant, device.profile)
+        if profile is not None:
+            for connection in self.connections.of(device.key):
+                connection.reauthorise(Principal(device, profile))
+        for pause_s in (0.0, RELEASE_AGAIN_S):
+            await asyncio.sleep(pause_s)
+            try:
+                if await self.timeseries.release(device.key):
+                    self.aggregation.notice()
+            except Failed as failed:
+                log.error("quarantined readings of a device stay where they are: %s", failed.detail)
+
+    async def replay(self, letter: StoredDeadLetter) -> Replayed:
+        """Bring a dead letter through the door again, as its device is now."""
+        device = await self.registry.by_key(letter.device)
+        profile = await self.directory.profile(device.tenant, device.profile) if device else None
+        if device is None or profile is None:
+            raise Refused("not_found", "the device of this dead letter is not known", "it stays where it is")
+        answer = await self.telemetry.take(Principal(device, profile), letter.payload)
+        return Replayed(answer.received, answer.accepted, answer.rejected, answer.dead_lettered)
+
+    # -- how it is ------------------------------------------------------------------------------------------
+
+    def reasons_not_ready(self) -> Sequence[str]:
+        """Empty when readings are taken and stored."""
+        reasons = ["shutting down"] if self.draining else []
+        reasons += [failed.detail for failed in (self.intake.trouble, self.ingestion.trouble) if failed]
+        return reasons
+
+    def render_metrics(self) -> bytes:
+        """The text of a scrape."""
+        status = self.queue.extent()
+        self.books.look(
+            self.connections, self.sessions, status.bytes, status.limit_bytes, status.last, self.ingestion.stored
+        )
+        return self.metrics.render()

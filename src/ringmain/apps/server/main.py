@@ -1,0 +1,162 @@
+"""`ringmain up`: own the directory, open the doors, run until a signal, drain, and leave nothing undone.
+
+A log that broke (a sync failed) ends the process and starts it anew, at most three times in ten minutes: a fresh
+process reads back what is really on the disk.
+"""
+
+import asyncio
+import gc
+import json
+import logging
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+import uvloop
+
+from ringmain import __version__
+from ringmain.apps.config import Config
+from ringmain.apps.observe import configure_logging
+from ringmain.apps.server.api.app import api
+from ringmain.apps.server.compose import House
+from ringmain.apps.server.doors import BACKLOG, Sockets, http_server, unix_socket
+from ringmain.apps.server.identity import Identity, load_or_create
+from ringmain.apps.server.ownership import own
+from ringmain.transports.ssl_context import server_context
+
+log = logging.getLogger(__name__)
+
+RESTARTS_MAX = 3
+RESTARTS_WITHIN_S = 600
+_RESTARTS = "RINGMAIN_RESTARTS"
+
+EXIT_BROKEN = 70
+"""sysexits.h EX_SOFTWARE: restarted too often; somebody has to look at the disk."""
+
+TLS_HANDSHAKE_S = 10.0
+
+
+def run(config: Config) -> int:
+    """Run the platform; the exit code. `RingmainError`s of the start are the caller's to print."""
+    with own(config.storage_dir):
+        identity = load_or_create(config.storage_dir, time.time_ns() // 1_000_000, config.tls.names)
+        configure_logging(config.log, [identity.admin_token])
+        sockets = Sockets(config)
+        try:
+            broken = uvloop.run(_serve(config, identity, sockets))
+        finally:
+            sockets.close()
+            (config.storage_dir / "ports.json").unlink(missing_ok=True)
+            config.socket_path.unlink(missing_ok=True)
+    return _start_anew() if broken else 0
+
+
+async def _serve(config: Config, identity: Identity, sockets: Sockets) -> bool:
+    """Everything between the open and the close; True where the log broke."""
+    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    house = await House(config, identity).open(identity)
+    gc.freeze()
+    gc.set_threshold(100_000, 50, 50)
+    ports = sockets.ports()
+    server = http_server(api(house.context(_addresses(config, ports))))
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            running = [
+                tasks.create_task(work, name=name)
+                for name, work in (
+                    ("intake", house.intake.run()),
+                    ("intake-probe", house.intake.probe()),
+                    ("ingestion", house.ingestion.run()),
+                    ("sessions", house.sessions.run()),
+                    ("aggregation", house.aggregation.run()),
+                    ("zones", house.zones.run()),
+                )
+            ]
+            door = house.mqtt_door(tasks)
+            local = unix_socket(config.socket_path)
+            tls = server_context(identity.cert_path, identity.key_path)
+            listeners = [
+                await loop.create_server(door.protocol, sock=sockets.mqtt, backlog=BACKLOG),
+                await loop.create_server(
+                    door.protocol, sock=sockets.mqtts, backlog=BACKLOG, ssl=tls, ssl_handshake_timeout=TLS_HANDSHAKE_S
+                ),
+            ]
+            sockets.http.listen(BACKLOG)
+            serving = tasks.create_task(server.serve(sockets=[sockets.http, local]), name="http")
+            while not server.started:  # noqa: ASYNC110 - uvicorn has no event for it
+                await asyncio.sleep(0.005)
+            _announce(config, identity, ports)
+            await _until(stop, house.broken)
+            house.draining = True
+            for listener in listeners:
+                listener.close()
+            if not house.broken.is_set():
+                await house.intake.drain()
+            door.close_all()
+            server.should_exit = True
+            await serving
+            for task in running:
+                task.cancel()
+    finally:
+        await house.close()
+    return house.broken.is_set()
+
+
+async def _until(*events: asyncio.Event) -> None:
+    waiting = [asyncio.ensure_future(event.wait()) for event in events]
+    await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+    for task in waiting:
+        task.cancel()
+
+
+def _start_anew() -> int:  # noqa: RET503 - execv does not return
+    """Replace this process by a fresh one, unless that was done too often."""
+    now = time.time()
+    earlier = [float(at) for at in os.environ.get(_RESTARTS, "").split(",") if at]
+    recent = [at for at in earlier if now - at < RESTARTS_WITHIN_S]
+    if len(recent) >= RESTARTS_MAX:
+        log.critical(
+            "the log broke %d times in %d s; check the disk. What was acknowledged is kept.",
+            len(recent) + 1,
+            RESTARTS_WITHIN_S,
+        )
+        return EXIT_BROKEN
+    os.environ[_RESTARTS] = ",".join(f"{at:.0f}" for at in [*recent, now])
+    sys.stderr.flush()
+    os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606 - ourselves again
+
+
+def _addresses(config: Config, ports: dict[str, int]) -> tuple[tuple[str, str], ...]:
+    return (
+        ("HTTP API", f"http://{config.http.host}:{ports['http']}/api/v1"),
+        ("MQTT", f"mqtt://{config.mqtt.host}:{ports['mqtt']}"),
+        ("MQTT over TLS", f"mqtts://{config.mqtt.tls_host}:{ports['mqtts']}"),
+    )
+
+
+def _announce(config: Config, identity: Identity, ports: dict[str, int]) -> None:
+    """Say that the doors are open: to programs in `ports.json`, to people on standard output."""
+    path = config.storage_dir / "ports.json"
+    beside = path.with_suffix(".new")
+    beside.write_text(json.dumps(ports))
+    beside.replace(path)
+    lines = [f"Ringmain {__version__} is up; its data is in {_shown(config.storage_dir)}"]
+    lines += [f"  {what:<14} {where}" for what, where in _addresses(config, ports)]
+    if identity.created:
+        lines.append(f"  admin token    {_shown(identity.admin_token_path)}   (made at this first start)")
+        lines.append(f"  CA certificate {_shown(identity.ca_path)}   (pin MQTT clients to it)")
+    lines.append("  Ctrl-C ends it; everything acknowledged is on disk.")
+    print("\n".join(lines), flush=True)  # noqa: T201 - the banner
+
+
+def _shown(path: Path) -> str:
+    """A path as short as it can be from here."""
+    try:
+        return str(path.resolve().relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)
