@@ -143,7 +143,7 @@ class Tls(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The server certificate that the platform makes for itself."""
 
     names: Annotated[
-        tuple[Annotated[str, Meta(min_length=1, max_length=253)], ...],
+        tuple[Annotated[str, Meta(max_length=253, pattern=r"^[A-Za-z0-9*._:-]+$")], ...],
         Meta(
             max_length=64,
             description="Further host names and addresses in the server certificate; `localhost`, `127.0.0.1` and"
