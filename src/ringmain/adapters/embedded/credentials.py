@@ -1,13 +1,14 @@
-"""Credentials, embedded: digests of tokens in the registry database; those in use answered from memory.
+"""Credentials, embedded: digests of tokens in the registry database; those in force answered from memory.
 
-A lookup stands at every CONNECT and every HTTP request. A holder is cached when it is first asked for, and dropped
-in the thread that committed its revocation, before that call returns: a revoked token never works again. Unknown
-digests are not cached, so that guessing fills no memory.
+A lookup stands at every CONNECT and every HTTP request. The first one loads all tokens in force, a later miss those
+granted since: when a whole fleet comes back at once, one query serves it. A revoked one is dropped in the thread
+that committed it, before that call returns, and never works again. Unknown digests are not cached, so that guessing
+fills no memory.
 """
 
 from collections.abc import Mapping, Sequence
 
-from sqlalchemy import ColumnElement, Connection, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, select, update
 
 from ringmain.adapters.embedded.database import IN_CLAUSE_MAX, Database, remember
 from ringmain.adapters.embedded.database_schema import credentials
@@ -20,7 +21,9 @@ HOLDERS_CACHED_MAX = 250_000
 """Tokens known by heart, some 300 bytes each: 75 MB at most, one for each device of `DEVICES_CACHED_MAX`."""
 
 _c = credentials.c
-_columns = (_c.digest, _c.tenant, _c.name, _c.device, _c.role)
+_in_force = select(_c.number, _c.digest, _c.tenant, _c.name, _c.device, _c.role).where(_c.revoked_ms.is_(None))
+_granted_since = _in_force.where(_c.number > bindparam("since")).order_by(_c.number).limit(HOLDERS_CACHED_MAX)
+_of_digest = _in_force.where(_c.digest == bindparam("digest"))
 
 
 class Credentials:
@@ -29,18 +32,14 @@ class Credentials:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._holders: dict[bytes, Holder] = {}
+        self._loaded = 0
+        """The greatest number of a grant that was loaded."""
 
     async def holder(self, digest: bytes) -> Holder | None:
         known = self._holders.get(digest)
         if known is not None:
             return known
-
-        def committed(found: dict[bytes, Holder]) -> None:
-            for holder in found.values():
-                remember(self._holders, digest, holder, HOLDERS_CACHED_MAX)
-
-        found = await self._database.run(lambda connection: _find(connection, [digest]), committed)
-        return found.get(digest)
+        return await self._database.run(lambda connection: self._look_up(connection, digest))
 
     async def holders(self, digests: Sequence[bytes]) -> Mapping[bytes, Holder]:
         return await self._database.run(lambda connection: _find(connection, digests))
@@ -50,7 +49,8 @@ class Credentials:
 
     async def replace(self, digest: bytes, holder: Holder, at_ms: int) -> int:
         def work(connection: Connection) -> list[bytes]:
-            revoked = _revoke(connection, _c.device == holder.device, at_ms)
+            # A user's token replaces none: `device = NULL` would mean every user there is.
+            revoked = [] if holder.device is None else _revoke(connection, holder.device, at_ms)
             _grant(connection, digest, holder, at_ms)
             return revoked
 
@@ -59,10 +59,23 @@ class Credentials:
 
     async def revoke_device(self, device: DeviceKey, at_ms: int) -> int:
         def work(connection: Connection) -> list[bytes]:
-            return _revoke(connection, _c.device == device, at_ms)
+            return _revoke(connection, device, at_ms)
 
         revoked = await self._database.run(work, self._forget)
         return len(revoked)
+
+    def _look_up(self, connection: Connection, digest: bytes) -> Holder | None:
+        """Reads only, so that what it caches is true whether or not its transaction commits."""
+        if len(self._holders) < HOLDERS_CACHED_MAX:
+            for row in connection.execute(_granted_since, {"since": self._loaded}):
+                self._loaded = row[0]
+                remember(self._holders, row[1], _holder(*row[2:]), HOLDERS_CACHED_MAX)
+        known = self._holders.get(digest)
+        if known is None:
+            for row in connection.execute(_of_digest, {"digest": digest}):
+                known = _holder(*row[2:])
+                remember(self._holders, digest, known, HOLDERS_CACHED_MAX)
+        return known
 
     def _forget(self, digests: list[bytes]) -> None:
         for digest in digests:
@@ -72,15 +85,14 @@ class Credentials:
 def _find(connection: Connection, digests: Sequence[bytes]) -> dict[bytes, Holder]:
     found: dict[bytes, Holder] = {}
     for at in range(0, len(digests), IN_CLAUSE_MAX):
-        where = _c.digest.in_(digests[at : at + IN_CLAUSE_MAX]) & _c.revoked_ms.is_(None)
-        for digest, tenant, name, device, role in connection.execute(select(*_columns).where(where)):
-            found[digest] = Holder(
-                TenantId(tenant),
-                name,
-                device=None if device is None else DeviceKey(device),
-                role=None if role is None else Role(role),
-            )
+        among = _c.digest.in_(digests[at : at + IN_CLAUSE_MAX])
+        for _, digest, *rest in connection.execute(_in_force.where(among)):
+            found[digest] = _holder(*rest)
     return found
+
+
+def _holder(tenant: TenantId, name: str, device: DeviceKey | None, role: str | None) -> Holder:
+    return Holder(tenant, name, device=device, role=None if role is None else Role(role))
 
 
 def _grant(connection: Connection, digest: bytes, holder: Holder, at_ms: int) -> None:
@@ -93,7 +105,7 @@ def _grant(connection: Connection, digest: bytes, holder: Holder, at_ms: int) ->
         "role": None if holder.role is None else holder.role.value,
         "granted_ms": at_ms,
     }
-    if _find(connection, [digest]):
+    if connection.execute(_of_digest, {"digest": digest}).first() is not None:
         raise Refused(
             "already_exists",
             "The token is in use already. Nothing was changed.",
@@ -102,8 +114,8 @@ def _grant(connection: Connection, digest: bytes, holder: Holder, at_ms: int) ->
     connection.execute(insert(credentials).values(row))
 
 
-def _revoke(connection: Connection, whose: ColumnElement[bool], at_ms: int) -> list[bytes]:
-    in_force = whose & _c.revoked_ms.is_(None)
+def _revoke(connection: Connection, device: DeviceKey, at_ms: int) -> list[bytes]:
+    in_force = (_c.device == device) & _c.revoked_ms.is_(None)
     revoked = list(connection.scalars(select(_c.digest).where(in_force)))
     connection.execute(update(credentials).where(in_force).values(revoked_ms=at_ms))
     return revoked

@@ -38,6 +38,7 @@ class Database:
         self._path = path
         self._executor = executor
         self._connection: Connection | None = None
+        self._closed = False
         self.fault: Failed | None = None
         """What put the file in doubt; from then on every call raises it."""
 
@@ -54,23 +55,23 @@ class Database:
 
     async def close(self) -> None:
         """Finish what was handed in and release the file. Once more is harmless."""
-        try:
+        if not self._closed:
+            self._closed = True
             await asyncio.get_running_loop().run_in_executor(self._executor, self._close)
-        except RuntimeError:
-            return  # closed before: the executor takes nothing more
-        self._executor.shutdown()
+            self._executor.shutdown()
 
     async def run(self, work: Callable[[Connection], T], committed: Callable[[T], None] | None = None) -> T:
         """Call `work` in a transaction in the registry's thread. `committed` is called there too, with the result,
         after the commit and before anything else runs: the place where caches are brought up to date.
         """
+        if self._closed:
+            raise Failed("shutting_down", "The registry is closed. Nothing was taken.", "Start the platform again.")
         return await asyncio.get_running_loop().run_in_executor(self._executor, self._run, work, committed)
 
     def _run(self, work: Callable[[Connection], T], committed: Callable[[T], None] | None) -> T:
         if self.fault is not None:
             raise self.fault
-        if self._connection is None:
-            raise Failed("shutting_down", "The registry is closed.", "Start the platform again.")
+        assert self._connection is not None, "`open` made it, and `close` takes nothing after itself"
         try:
             with self._connection.begin():
                 result = work(self._connection)

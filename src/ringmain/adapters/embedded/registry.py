@@ -1,13 +1,14 @@
 """Registry, embedded: devices in the registry database; single devices answered from memory.
 
-This process owns the database, so its caches are right as long as every write passes here. A device is cached when
-it is first asked for, and replaced in the thread that committed its change, before the next job runs.
+The first question loads all devices, a later miss those made since: when a whole fleet comes back at once, one
+query serves it. This process owns the database, so its caches are right as long as every write passes here: a
+device that changed is replaced in the thread that committed the change, before the next job runs.
 """
 
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, insert, select, update
+from sqlalchemy import Connection, Select, bindparam, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from ringmain.adapters.embedded.database import IN_CLAUSE_MAX, Database, remember
@@ -21,6 +22,11 @@ from ringmain.ports.registry import NewDevice
 DEVICES_CACHED_MAX = 250_000
 """Devices known by heart, some 400 bytes each: 100 MB at most, and more than one process can serve at once."""
 
+_all = select(devices)
+_made_since = _all.where(devices.c.key > bindparam("since")).order_by(devices.c.key).limit(DEVICES_CACHED_MAX)
+_of_key = _all.where(devices.c.key == bindparam("key"))
+_of_id = _all.where(devices.c.tenant == bindparam("tenant"), devices.c.id == bindparam("id"))
+
 Transition = tuple[int, LifecycleState, LifecycleState, str]
 
 
@@ -31,6 +37,8 @@ class Registry:
         self._database = database
         self._by_key: dict[DeviceKey, Device] = {}
         self._by_id: dict[tuple[TenantId, DeviceId], Device] = {}
+        self._loaded = 0
+        """The greatest key that was loaded."""
 
     async def add(self, tenant: TenantId, devices: Sequence[NewDevice], at_ms: int) -> Sequence[Device]:
         def work(connection: Connection) -> list[Device]:
@@ -48,7 +56,12 @@ class Registry:
         known = self._by_id.get((tenant, id))
         if known is not None:
             return known
-        return await self._one((devices.c.tenant == tenant) & (devices.c.id == id))
+
+        def work(connection: Connection) -> Device | None:
+            self._load(connection)
+            return self._by_id.get((tenant, id)) or self._one(connection, _of_id, {"tenant": tenant, "id": id})
+
+        return await self._database.run(work)
 
     async def devices(self, tenant: TenantId, ids: Sequence[DeviceId]) -> Sequence[Device]:
         def work(connection: Connection) -> list[Device]:
@@ -66,7 +79,12 @@ class Registry:
         known = self._by_key.get(key)
         if known is not None:
             return known
-        return await self._one(devices.c.key == key)
+
+        def work(connection: Connection) -> Device | None:
+            self._load(connection)
+            return self._by_key.get(key) or self._one(connection, _of_key, {"key": key})
+
+        return await self._database.run(work)
 
     async def page(
         self, tenant: TenantId, *, after: DeviceId | None, limit: int, state: LifecycleState | None = None
@@ -107,17 +125,25 @@ class Registry:
 
         return await self._database.run(work)
 
-    async def _one(self, where: ColumnElement[bool]) -> Device | None:
-        def work(connection: Connection) -> Device | None:
-            row = connection.execute(select(devices).where(where)).first()
-            return None if row is None else _device(row)
+    def _load(self, connection: Connection) -> None:
+        """Like `_one`, this only reads: what it caches is true whether or not its transaction commits."""
+        if len(self._by_key) < DEVICES_CACHED_MAX:
+            for row in connection.execute(_made_since, {"since": self._loaded}):
+                device = _device(row)
+                self._loaded = device.key
+                self._remember(device)
 
-        return await self._database.run(work, self._remember)
+    def _one(self, connection: Connection, statement: Select[Any], values: dict[str, Any]) -> Device | None:
+        row = connection.execute(statement, values).first()
+        if row is None:
+            return None
+        device = _device(row)
+        self._remember(device)
+        return device
 
-    def _remember(self, device: Device | None) -> None:
-        if device is not None:
-            remember(self._by_key, device.key, device, DEVICES_CACHED_MAX)
-            remember(self._by_id, (device.tenant, device.id), device, DEVICES_CACHED_MAX)
+    def _remember(self, device: Device) -> None:
+        remember(self._by_key, device.key, device, DEVICES_CACHED_MAX)
+        remember(self._by_id, (device.tenant, device.id), device, DEVICES_CACHED_MAX)
 
 
 def _device(row: Sequence[Any]) -> Device:

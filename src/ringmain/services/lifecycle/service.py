@@ -6,7 +6,7 @@ it kept in quarantine. It never talks to a device, and never keeps a token.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 
 import msgspec
 
@@ -44,6 +44,14 @@ class ImportResult(msgspec.Struct, frozen=True):
     unchanged: int
     profiles_created: tuple[ProfileName, ...]
     tokens: tuple[IssuedToken, ...]
+
+
+async def _gently(rows: Iterable[Row]) -> AsyncIterator[Row]:
+    """The rows, with a look at the event loop every now and then: an import must not hold up the readings."""
+    for at, row in enumerate(rows, 1):
+        yield row
+        if at % PAUSE_ROWS == 0:
+            await asyncio.sleep(0)
 
 
 class Lifecycle:
@@ -124,20 +132,14 @@ class Lifecycle:
         has it counts as unchanged. `ImportRefused` names each problem with its line and field.
         """
         problems = Problems()
-        rows: list[Row] = []
-        for row in read_rows(text, problems):
-            rows.append(row)
-            if len(rows) % PAUSE_ROWS == 0:
-                await asyncio.sleep(0)
+        rows = [row async for row in _gently(read_rows(text, problems))]
         problems.refuse()
         async with self._one_at_a_time:
             digests = await self._digests(rows)
             fresh = await self._fresh(tenant, rows, digests, problems)
             problems.refuse()
             made = await self._missing_profiles(tenant, fresh)
-            issued = [IssuedToken(row.id, new_token()) for row in fresh if row.token is None]
-            digests |= await self._digests([Row(0, it.id, ProfileName(""), it.token) for it in issued])
-            new = [NewDevice(r.id, r.profile, LifecycleState.ACTIVE, token_digest=digests[r.id]) for r in fresh]
+            new, issued = await self._prepare(fresh, digests)
             if new:
                 await self._registry.add(tenant, new, self._clock.now_ms())
         return ImportResult(len(new), len(rows) - len(new), made, tuple(issued))
@@ -149,7 +151,7 @@ class Lifecycle:
         known = {device.id: device for device in await self._registry.devices(tenant, [row.id for row in rows])}
         held = await self._credentials.holders(list(digests.values()))
         fresh: list[Row] = []
-        for row in rows:
+        async for row in _gently(rows):
             device = known.get(row.id)
             holder = held.get(digests[row.id]) if row.token is not None else None
             if device is None:
@@ -175,12 +177,24 @@ class Lifecycle:
 
     async def _digests(self, rows: Sequence[Row]) -> dict[DeviceId, bytes]:
         digests: dict[DeviceId, bytes] = {}
-        for at, row in enumerate(rows, 1):
+        async for row in _gently(rows):
             if row.token is not None:
                 digests[row.id] = self._tokens.of(row.token)
-            if at % PAUSE_ROWS == 0:
-                await asyncio.sleep(0)
         return digests
+
+    async def _prepare(
+        self, rows: Sequence[Row], digests: dict[DeviceId, bytes]
+    ) -> tuple[list[NewDevice], list[IssuedToken]]:
+        """What the registry takes, with a token made for each row that brings none."""
+        new: list[NewDevice] = []
+        issued: list[IssuedToken] = []
+        async for row in _gently(rows):
+            digest = digests.get(row.id)
+            if digest is None:
+                issued.append(IssuedToken(row.id, new_token()))
+                digest = self._tokens.of(issued[-1].token)
+            new.append(NewDevice(row.id, row.profile, LifecycleState.ACTIVE, token_digest=digest))
+        return new, issued
 
     async def _transition(self, tenant: TenantId, id: DeviceId, event: LifecycleEvent, by: str) -> Device:
         async with self._one_at_a_time:
