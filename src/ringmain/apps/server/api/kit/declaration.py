@@ -55,6 +55,7 @@ class Route:
 
     `role` is the least role that may call it; None makes it public. `statuses` are the successes it can answer
     with, the first being its own. `problems` are codes of the error table beyond those that every route has.
+    `scheme` is the kind of token, by its name in the document; another app judges any but `token`.
     """
 
     method: str
@@ -72,6 +73,7 @@ class Route:
     body_media: str = "application/json"
     body_bytes_max: int = BODY_BYTES_MAX
     body_example: Any = None
+    scheme: str = "token"
 
     @property
     def path_names(self) -> tuple[str, ...]:

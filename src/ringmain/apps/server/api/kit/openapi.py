@@ -11,6 +11,10 @@ from ringmain.apps.server.api.kit.words import describe_word
 from ringmain.model.errors import ERRORS
 
 _REF = "#/components/schemas/{name}"
+_SCHEMES = {
+    "token": {"type": "http", "scheme": "bearer", "description": "A token of the API. The tenant comes from it alone."},
+    "device": {"type": "http", "scheme": "bearer", "description": "A device's own token, for its telemetry alone."},
+}
 _DECIMAL = r"^[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,3})?$"
 _HEADERS = {
     "RequestId": {"description": "Names this request in the platform's log.", "schema": {"type": "string"}},
@@ -33,14 +37,7 @@ def document(routes: Sequence[Route], title: str, version: str, about: str) -> d
         "components": {
             "schemas": schemas.components,
             "headers": _HEADERS,
-            "securitySchemes": {
-                "token": {
-                    "type": "http",
-                    "scheme": "bearer",
-                    "description": "A token of the API, or on the telemetry"
-                    " route a device's token. The tenant comes from it, and from nowhere else.",
-                }
-            },
+            "securitySchemes": _SCHEMES,
         },
     }
 
@@ -83,7 +80,7 @@ def _operation(route: Route, schemas: _Schemas) -> dict[str, Any]:
         "summary": route.summary,
         "tags": [route.tag],
         "responses": _successes(route, schemas) | _problems(route, schemas),
-        "security": [] if route.role is None else [{"token": []}],
+        "security": [] if route.role is None else [{route.scheme: []}],
     }
     if route.handler.__doc__:
         operation["description"] = " ".join(route.handler.__doc__.split())
@@ -94,7 +91,7 @@ def _operation(route: Route, schemas: _Schemas) -> dict[str, Any]:
         if route.body_example is not None:
             content["example"] = route.body_example
         operation["requestBody"] = {"required": True, "content": {route.body_media: content}}
-    if route.role is not None:
+    if route.role is not None and route.scheme == "token":
         operation["x-least-role"] = route.role.value
     return operation
 

@@ -32,7 +32,7 @@ class Problem(msgspec.Struct, frozen=True, omit_defaults=True):
     title: str
     status: int
     detail: str
-    request_id: str
+    request_id: str = ""
     hint: str = ""
     path: str = ""
     """JSON path into the body, such as `$.periods[1].price`."""

@@ -15,6 +15,13 @@ from ringmain.ports.credentials import Role
 PATH = "/api/v1/telemetry"
 
 
+class TelemetryAnswer(Intake, frozen=True):
+    """What became of the readings; `reason` and `detail` say why some were not accepted."""
+
+    reason: str = ""
+    detail: str = ""
+
+
 async def post_telemetry(_context: Context, _call: Call[msgspec.Struct, Any]) -> Intake:
     """With the device's own token. `{"ts": ms, "values": {"channel": number}}`, a plain `{"channel": number}`, or a
     list of either. The answer leaves after the readings are durable; what could not be decoded is kept as a dead
@@ -29,8 +36,10 @@ TELEMETRY = Route(
     post_telemetry,
     "Send readings",
     "Telemetry",
-    Intake,
+    TelemetryAnswer,
     Role.VIEWER,
     body=msgspec.Raw,
     body_example=[{"ts": 1356998400000, "values": {"energy_wh": 210}}],
+    problems=("device_suspended", "device_not_active", "too_many_requests", "storage_full"),
+    scheme="device",
 )
