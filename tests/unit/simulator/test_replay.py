@@ -4,9 +4,11 @@ import json
 import socket
 import ssl
 import threading
+from datetime import UTC, datetime
 
 import pytest
 
+from ringmain.apps.server.certificates import new_ca
 from ringmain.simulator import replay
 from ringmain.simulator.publisher import Link
 
@@ -124,10 +126,6 @@ def test_a_link_with_a_certificate_trusts_that_one_alone(tmp_path):
 
 
 def test_a_link_with_a_certificate_checks_name_and_version(tmp_path):
-    from datetime import UTC, datetime
-
-    from ringmain.apps.server.certificates import new_ca
-
     ca = tmp_path / "ca.pem"
     ca.write_bytes(new_ca(datetime.now(UTC)).cert)
     context = Link("127.0.0.1", 1, ca).context()

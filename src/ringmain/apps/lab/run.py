@@ -17,7 +17,7 @@ from ringmain import __version__
 from ringmain.apps.lab import check, provision
 from ringmain.apps.lab.api import Api
 from ringmain.apps.lab.platform import Platform, start_platform, stop_platform
-from ringmain.apps.lab.processes import Child, Family, StepFailed, sigterm_interrupts
+from ringmain.apps.lab.processes import POLL_S, Child, Family, StepFailed, sigterm_interrupts
 from ringmain.apps.lab.report import Report
 from ringmain.apps.lab.source import civil_year
 from ringmain.metering.interval_file import FileRow, read_interval_file
@@ -31,6 +31,7 @@ ZONE = "Europe/London"
 
 REPLAY_S_MAX = 120.0
 CHECK_S_MAX = 60.0
+STORE_S_MAX = 20.0
 """Steps take a few seconds; a machine ten times slower than ours still gets through."""
 
 
@@ -85,6 +86,7 @@ def run(options: Options, rows: Sequence[FileRow]) -> Report:
         finally:
             operator.close()
         replayed = _replay(family, platform, provisioned, series, options.seed)
+        _until_stored(platform, provisioned.tenant.token, len(rows))
         flat, tou = _bill_twice(platform, provisioned.tenant.token, options.year)
         verdict = _check(family, platform, provisioned.tenant.token, options, (flat, tou), replayed)
         stop_platform(platform)
@@ -116,6 +118,22 @@ def _replay(
     if meter.wait(REPLAY_S_MAX, while_alive=[platform.child]) != 0:
         raise meter.failed("could not deliver everything")
     return _result(meter, replay.Result)
+
+
+def _until_stored(platform: Platform, token: str, rows: int) -> None:
+    """Wait until the store has read what the log acknowledged: a bill rests on the store. Where that does not
+    happen, go on: the judge will say what is lost.
+    """
+    api = Api(platform.ports.http, token)
+    until = time.monotonic() + STORE_S_MAX
+    try:
+        while time.monotonic() < until:
+            if api.get(f"/api/v1/devices/{provision.DEVICE}/tally", check.Tally).received >= rows:
+                return
+            platform.child.check_alive()
+            time.sleep(POLL_S)
+    finally:
+        api.close()
 
 
 def _bill_twice(platform: Platform, token: str, year: int) -> tuple[int, int]:
