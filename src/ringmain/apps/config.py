@@ -211,6 +211,11 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return self.storage_dir / "registry.sqlite"
 
     @property
+    def admin_token_path(self) -> Path:
+        """The token that opens the API as its operator (see `server.identity`)."""
+        return self.storage_dir / "identity" / "admin.token"
+
+    @property
     def socket_path(self) -> Path:
         """The Unix socket on which the running platform answers its own machine."""
         return self.storage_dir / "ringmain.sock"

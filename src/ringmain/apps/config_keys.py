@@ -16,6 +16,7 @@ PREFIX = "RINGMAIN_"
 SWITCHES = {
     "RINGMAIN_CONFIG": "Path of the configuration file, where `--config` does not name one.",
     "RINGMAIN_UNSAFE_TEST": '`1` permits `storage.synchronous = "off"`. For the power-cut test only.',
+    "RINGMAIN_RESTARTS": "Set by the platform itself when it starts anew after a broken log: when it did so before.",
     "RINGMAIN_REQUIRE_SERVICES": "`1` makes the test suite fail where a service it needs is missing.",
     "RINGMAIN_PROVE": "`1` runs the campaigns of the test suite at their full figures.",
 }

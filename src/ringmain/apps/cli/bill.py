@@ -2,7 +2,7 @@
 
 import click
 
-from ringmain.apps.cli.client import connected
+from ringmain.apps.cli.client import Client
 from ringmain.apps.cli.output import FORMATS, Format, show, show_one
 from ringmain.apps.cli.settings import configuration
 
@@ -18,8 +18,8 @@ def bill() -> None:
 @FORMATS
 def list_bills(account: str | None, limit: int | None, output: Format) -> None:
     """List bills by number."""
-    client = connected(configuration())
-    show(client.pages("/api/v1/bills", {"account": account}, limit), output)
+    with Client(configuration()) as client:
+        show(client.pages("/api/v1/bills", {"account": account}, limit), output)
 
 
 @bill.command("show")
@@ -27,4 +27,5 @@ def list_bills(account: str | None, limit: int | None, output: Format) -> None:
 @FORMATS
 def show_bill(number: int, output: Format) -> None:
     """Show the bill of a NUMBER with its lines."""
-    show_one(connected(configuration()).get(f"/api/v1/bills/{number}"), output)
+    with Client(configuration()) as client:
+        show_one(client.get(f"/api/v1/bills/{number}"), output)

@@ -9,7 +9,8 @@ import os
 import socket
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 from urllib.parse import quote, urlencode
 
 import msgspec
@@ -57,28 +58,33 @@ class _UnixConnection(http.client.HTTPConnection):
 
 
 class Client:
-    """The API of the platform that owns the configured data directory."""
+    """The API of the platform that owns the configured data directory: `with Client(config) as client`."""
 
     def __init__(self, config: Config) -> None:
         self._config = config
         self._connection = _UnixConnection(config.socket_path)
         self._headers = {"accept": "application/json"}
 
-    def connect(self) -> None:
-        """Raises `NotRunning` where nobody listens, and says so where this user may not ask."""
-        token_path = self._config.storage_dir / "identity" / "admin.token"
+    def __enter__(self) -> Self:
+        """Connect. Raises `NotRunning` where nobody listens, and says so where this user may not ask."""
         try:
             self._connection.connect()
-            token = token_path.read_text(encoding="ascii").strip()
+            token = self._config.admin_token_path.read_text(encoding="ascii").strip()
         except PermissionError as error:
+            self._connection.close()
             raise CommandError(
                 Exit.UNAVAILABLE,
                 f"this user may not use the platform in {self._config.storage_dir}: {error.filename or 'its socket'}",
                 "run the command as the user that runs the platform",
             ) from error
         except OSError as error:
+            self._connection.close()
             raise NotRunning(self._config) from error
         self._headers["authorization"] = f"Bearer {token}"
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._connection.close()
 
     def get(self, path: str, query: Mapping[str, object] | None = None) -> Any:
         """The decoded answer to GET."""
@@ -141,13 +147,6 @@ def _refusal(status: int, content: bytes) -> CommandError:
     detail = problem.detail or problem.title or f"the platform answered {status}"
     code = Exit.UNAVAILABLE if status >= http.client.INTERNAL_SERVER_ERROR else Exit.REFUSED
     return CommandError(code, f"{detail} (at {place})" if place else detail, problem.hint)
-
-
-def connected(config: Config) -> Client:
-    """A client with an open connection. Raises `NotRunning`."""
-    client = Client(config)
-    client.connect()
-    return client
 
 
 def device_path(device: str, verb: str = "") -> str:

@@ -12,7 +12,7 @@ from typing import BinaryIO
 import click
 import msgspec
 
-from ringmain.apps.cli.client import NotRunning, connected, device_path
+from ringmain.apps.cli.client import Client, NotRunning, device_path
 from ringmain.apps.cli.exits import CommandError, Exit
 from ringmain.apps.cli.output import FORMATS, Format, show, show_one
 from ringmain.apps.cli.settings import configuration
@@ -66,9 +66,9 @@ def add(id: str, profile: str, token: str | None, output: Format) -> None:
 @FORMATS
 def list_devices(state: LifecycleState | None, limit: int | None, output: Format) -> None:
     """List devices by id."""
-    client = connected(configuration())
     query = {"state": state.value if state else None}
-    show(client.pages("/api/v1/devices", query, limit), output, _COLUMNS)
+    with Client(configuration()) as client:
+        show(client.pages("/api/v1/devices", query, limit), output, _COLUMNS)
 
 
 @device.command("show")
@@ -76,10 +76,10 @@ def list_devices(state: LifecycleState | None, limit: int | None, output: Format
 @FORMATS
 def show_device(id: str, output: Format) -> None:
     """Show one device, its session and its latest readings."""
-    client = connected(configuration())
-    found = dict(client.get(device_path(id)))
-    found["session"] = client.get(device_path(id, "session"))
-    found["latest"] = client.get(device_path(id, "latest"))["items"]
+    with Client(configuration()) as client:
+        found = dict(client.get(device_path(id)))
+        found["session"] = client.get(device_path(id, "session"))
+        found["latest"] = client.get(device_path(id, "latest"))["items"]
     show_one(found, output)
 
 
@@ -88,8 +88,15 @@ def show_device(id: str, output: Format) -> None:
 @FORMATS
 def provision(id: str, output: Format) -> None:
     """Give a registered device its token; printed once and kept nowhere."""
-    answer = connected(configuration()).post(device_path(id, "provision"))
-    show_one({**answer["device"], "token": answer["token"]}, output)
+    _show_token(id, "provision", output)
+
+
+@device.command()
+@click.argument("id")
+@FORMATS
+def token(id: str, output: Format) -> None:
+    """Replace a device's token; the new one is printed once, the old one ends now."""
+    _show_token(id, "token", output)
 
 
 @device.command()
@@ -119,12 +126,18 @@ def decommission(ids: tuple[str, ...], yes: bool, output: Format) -> None:
     _move(ids, "decommission", output)
 
 
+def _show_token(id: str, verb: str, output: Format) -> None:
+    with Client(configuration()) as client:
+        answer = client.post(device_path(id, verb))
+    show_one({**answer["device"], "token": answer["token"]}, output)
+
+
 def _move(ids: tuple[str, ...], verb: str, output: Format) -> None:
-    client = connected(configuration())
     moved = []
     try:
-        for id in ids:
-            moved.append(client.post(device_path(id, verb)))  # noqa: PERF401  # what came before a refusal stays
+        with Client(configuration()) as client:
+            for id in ids:
+                moved.append(client.post(device_path(id, verb)))  # noqa: PERF401  # what came before a refusal stays
     finally:
         # Also where one was refused: those before it have moved, and that must be seen.
         if moved:
@@ -134,13 +147,15 @@ def _move(ids: tuple[str, ...], verb: str, output: Format) -> None:
 def _make(text: str, output: Format) -> None:
     config = configuration()
     try:
-        result = connected(config).post_csv("/api/v1/devices/import", text)
+        with Client(config) as client:
+            result = client.post_csv("/api/v1/devices/import", text)
     except NotRunning:
         from ringmain.apps.cli.offline import import_offline  # noqa: PLC0415  # opens the registry: only now
 
         result = msgspec.to_builtins(asyncio.run(import_offline(config, text)))
     for profile in result["profiles_created"]:
         click.echo(f"made the profile {profile}, which was not there; it takes any channel", err=True)
-    click.echo(f"{result['created']} devices made, {result['unchanged']} were there already", err=True)
+    created, unchanged = result["created"], result["unchanged"]
+    click.echo(f"devices made: {created}; there already, unchanged: {unchanged}", err=True)
     if result["tokens"]:
         show(result["tokens"], output, ("id", "token"))

@@ -69,7 +69,7 @@ def load_or_create(storage_dir: Path, now_ms: int, names: Sequence[str] = ()) ->
         pepper, created = _pepper(directory)
         ca = _ca(directory, now)
         server = _server(directory, ca, (*ALWAYS_NAMED, *names), now)
-        token = _admin_token(admin_token_path(storage_dir))
+        token = _admin_token(directory / "admin.token")
     except OSError as error:
         raise Failed(
             "storage_failed",
@@ -80,17 +80,12 @@ def load_or_create(storage_dir: Path, now_ms: int, names: Sequence[str] = ()) ->
         ca_path=directory / "ca.pem",
         cert_path=directory / "server.pem",
         key_path=directory / "server.key",
-        admin_token_path=admin_token_path(storage_dir),
+        admin_token_path=directory / "admin.token",
         pepper=pepper,
         admin_token=token,
         cert_expires_ms=instant_of(expires(server)),
         created=created,
     )
-
-
-def admin_token_path(storage_dir: Path) -> Path:
-    """Where the administrator's token lies, also for those who only talk to a running platform."""
-    return storage_dir / DIRECTORY / "admin.token"
 
 
 def _pepper(directory: Path) -> tuple[bytes, bool]:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 
+from ringmain.apps.config import Config, Storage
 from ringmain.apps.server import identity as room
 from ringmain.apps.server.identity import DIRECTORY, load_or_create
 from ringmain.model.errors import Failed
@@ -31,6 +32,7 @@ def test_the_first_start_makes_everything_for_its_owner_alone(tmp_path: Path) ->
     assert stat.S_IMODE((tmp_path / DIRECTORY).stat().st_mode) == 0o700
     assert {stat.S_IMODE((tmp_path / DIRECTORY / name).stat().st_mode) for name in FILES} == {0o600}
     assert len(made.pepper) == 32
+    assert made.admin_token_path == Config(storage=Storage(dir=str(tmp_path))).admin_token_path
     assert made.admin_token_path.read_text() == made.admin_token + "\n"
     assert len(made.admin_token) > 40
     assert names_of(made.cert_path) == {"localhost", "127.0.0.1", "::1"}
