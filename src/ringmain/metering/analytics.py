@@ -53,7 +53,7 @@ class Analytics:
         interval_s: int | None = None,
     ) -> LoadReport:
         """The load of an energy channel. Without `interval_s`, the device's profile says how long intervals are;
-        its unit is the profile's, else Wh.
+        its unit is the profile's, or what the channel's name ends in.
         """
         found = await self._registry.device(tenant, device)
         if found is None:
@@ -89,9 +89,14 @@ class Analytics:
     async def _shape(self, tenant: TenantId, name: ProfileName, channel: str) -> tuple[int, str]:
         """Interval length and unit of a channel, as the device's profile has them."""
         profile = await self._directory.profile(tenant, name)
-        if profile is None:
-            return 0, "Wh"
-        unit = next((known.unit for known in profile.channels if known.name == channel), "Wh")
+        named = {known.name: known.unit for known in profile.channels} if profile else {}
+        unit = named.get(channel) or next(
+            (unit for unit in ("kWh", "Wh") if channel.lower().endswith(unit.lower())), ""
+        )
         if unit not in {"Wh", "kWh"}:
-            raise Refused("unprocessable", f"{channel} measures {unit or 'no unit'}, not energy", "Name a Wh channel.")
-        return profile.expected_interval_s, unit
+            raise Refused(
+                "unprocessable",
+                f"{channel} measures {unit or 'what its name does not say'}, not energy",
+                "Name a channel in Wh or kWh, such as energy_wh.",
+            )
+        return (profile.expected_interval_s if profile else 0), unit

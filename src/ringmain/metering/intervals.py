@@ -14,6 +14,12 @@ from ringmain.model.time import Interval
 
 _THOUSAND = Decimal(1000)
 
+READING_MAX = 2**63 - 1
+"""What an EXACT channel can hold; a MEASURED value beyond it is no reading of a meter."""
+
+ENERGY_WH_MAX = 10**13
+"""In one interval: thrice what the whole world uses in an hour. With it no sum on a bill exceeds 28 digits."""
+
 
 class EnergyInterval(msgspec.Struct, frozen=True, order=True, gc=False):
     """Whole Wh used from `start_ms` up to, not including, `end_ms`."""
@@ -24,8 +30,8 @@ class EnergyInterval(msgspec.Struct, frozen=True, order=True, gc=False):
 
 
 class Decoded(msgspec.Struct, frozen=True):
-    """Intervals in order of time, and how many readings could not become one (negative, or a register that ran
-    backwards): they are left out, and their time counts as missing.
+    """Intervals in order of time, and how many readings could not become one (negative, beyond every limit, or a
+    register that ran backwards): they are left out, and their time counts as missing.
     """
 
     intervals: tuple[EnergyInterval, ...] = ()
@@ -63,11 +69,10 @@ def of_interval_channel(
     """Intervals of (stamp, value) in order of time. A negative one is refused: nothing flows back on this channel."""
     intervals, refused = [], 0
     for start_ms, value in readings:
-        energy_wh = whole_wh(value, unit, multiplier)
-        if energy_wh < 0:
-            refused += 1
-        else:
+        if 0 <= value <= READING_MAX and (energy_wh := whole_wh(value, unit, multiplier)) <= ENERGY_WH_MAX:
             intervals.append(EnergyInterval(start_ms, start_ms + interval_ms, energy_wh))
+        else:
+            refused += 1
     return Decoded(tuple(intervals), refused)
 
 
@@ -81,18 +86,22 @@ def of_register_channel(
     Each difference is that of two rounded counters, so that differences add up to the whole whatever the rounding.
     """
     intervals, refused = [], 0
-    last: tuple[int, float] | None = None
+    turn = 0 if modulus is None else whole_wh(modulus, unit, multiplier)
+    last: tuple[int, int] | None = None
     for at_ms, value in readings:
+        if not 0 <= value <= READING_MAX:
+            refused += 1
+            continue
+        count = whole_wh(value, unit, multiplier)
         if last is not None:
-            step = whole_wh(value, unit, multiplier) - whole_wh(last[1], unit, multiplier)
-            if step < 0 and modulus is not None:
-                turn = whole_wh(modulus, unit, multiplier)
-                step = step + turn if 2 * (step + turn) < turn else step
-            if step < 0:
-                refused += 1
-            else:
+            step = count - last[1]
+            if step < 0 and 2 * (step + turn) < turn:
+                step += turn
+            if 0 <= step <= ENERGY_WH_MAX:
                 intervals.append(EnergyInterval(last[0], at_ms, step))
-        last = at_ms, value
+            else:
+                refused += 1
+        last = at_ms, count
     return Decoded(tuple(intervals), refused)
 
 

@@ -167,9 +167,9 @@ def _amount_faults(amount: Decimal, limit: Decimal, path: str) -> Iterator[Fault
     if not isinstance(exponent, int):
         yield Fault(path, f"expected a decimal number, got '{amount}'")
     elif not 0 <= amount <= limit:
-        yield Fault(path, f"expected 0 to {limit}, got '{amount}'")
+        yield Fault(path, f"expected 0 to {limit}, got '{str(amount)[:40]}'")
     elif exponent < -PRICE_PLACES_MAX:
-        yield Fault(path, f"expected at most {PRICE_PLACES_MAX} decimal places, got '{amount}'")
+        yield Fault(path, f"expected at most {PRICE_PLACES_MAX} decimal places, got '{str(amount)[:40]}'")
 
 
 def _period_faults(period: TariffPeriod, path: str) -> Iterator[Fault]:
