@@ -22,6 +22,9 @@ READY_S_MAX = 30.0
 STOP_S_MAX = 20.0
 """An orderly end finishes what was accepted; it promises ten seconds, a busy machine gets twice that."""
 
+STORED_S_MAX = 10.0
+"""From the acknowledgement to the store is well under a second; a busy machine gets more."""
+
 POLL_S = 0.02
 
 
@@ -220,17 +223,48 @@ class PlatformProcess:
                 total += float(value)
         return total
 
+    def readings(self, device: str, at_least: int = 0) -> list[tuple[str, str, float]]:
+        """(at, channel, value) of what is stored of a device, in the API's order; waits until there are so many."""
+        until = time.monotonic() + STORED_S_MAX
+        while True:
+            found: list[tuple[str, str, float]] = []
+            cursor = ""
+            while cursor is not None:
+                page = self.get(
+                    f"/api/v1/devices/{device}/readings?limit=10000" + (f"&cursor={cursor}" if cursor else "")
+                )
+                found += [(item["at"], item["channel"], item["value"]) for item in page["items"]]
+                cursor = page["next"]
+            if len(found) >= at_least:
+                return found
+            assert time.monotonic() < until, f"{len(found)} readings of {device} stored, {at_least} expected"
+            time.sleep(POLL_S)
+
+    def outcomes(self, device: str) -> dict[str, int]:
+        """What became of everything a device sent: `stored`, `rejected.foreign_device` and so on → count."""
+        items = self.get(f"/api/v1/devices/{device}/tally")["items"]
+        return {".".join(filter(None, (item["outcome"], item["reason"]))): item["count"] for item in items}
+
+    def wait_for_outcome(self, device: str, outcome: str, count: int) -> None:
+        """Wait until the books say so; what they count more is a fault."""
+        until = time.monotonic() + STORED_S_MAX
+        while (found := self.outcomes(device)).get(outcome, 0) < count:
+            assert time.monotonic() < until, f"{device}: {found}, expected {outcome}={count}"
+            time.sleep(POLL_S)
+        assert found[outcome] == count, found
+
     def import_devices(self, rows: Iterable[tuple[str, str, str]]) -> None:
         """Make active devices of (id, profile, token) by `ringmain device import`."""
         text = "".join(f"{','.join(row)}\n" for row in (("id", "profile", "token"), *rows))
-        subprocess.run(
+        done = subprocess.run(
             ringmain("device", "import", "-"),
             input=text.encode(),
             env=self.environment,
-            stdout=subprocess.DEVNULL,
-            check=True,
+            capture_output=True,
+            check=False,
             timeout=60,
         )
+        assert done.returncode == 0, done.stderr.decode(errors="replace")
 
     def _disconnect(self) -> None:
         if self._connection is not None:
