@@ -107,7 +107,7 @@ def window_at(size: WindowSize, at_ms: int, zone: str) -> Interval:
         start = at_ms - at_ms % size.length_ms
         return Interval(Instant(start), Instant(start + size.length_ms))
     first, behind = _calendar(size.name, _day_of(at_ms, zone))
-    return Interval(start_of_day(first, zone), start_of_day(behind, zone))
+    return Interval(_midnight(first, zone), _midnight(behind, zone))
 
 
 def windows_between(size: WindowSize, span: Interval, zone: str) -> Iterator[Interval]:
@@ -134,11 +134,16 @@ def _day_of(at_ms: int, zone: str) -> date:
     back over midnight (Newfoundland, until 2011), the date returns for an hour; the day that began stays begun.
     """
     day = local(at_ms, zone).date()
-    if at_ms < start_of_day(day, zone):
+    if at_ms < _midnight(day, zone):
         return day - timedelta(days=1)
-    while at_ms >= start_of_day(day + timedelta(days=1), zone):
+    while at_ms >= _midnight(day + timedelta(days=1), zone):
         day += timedelta(days=1)
     return day
+
+
+@lru_cache(maxsize=4096)  # eleven years of one zone's days: each is asked for by every quarter of an hour of a day
+def _midnight(day: date, zone: str) -> Instant:
+    return start_of_day(day, zone)
 
 
 def _calendar(unit: str, day: date) -> tuple[date, date]:
