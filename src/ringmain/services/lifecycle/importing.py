@@ -109,14 +109,15 @@ def read_rows(text: str, problems: Problems) -> Iterator[Row]:
 
 def _header(line: int, cells: list[str], problems: Problems) -> list[str] | None:
     before = problems.count
-    for name in cells:
+    for name in dict.fromkeys(cells):
         if name not in COLUMNS:
             problems.add(line, "header", f"no column {name[:64]!r} is known; columns are {', '.join(COLUMNS)}")
         elif cells.count(name) > 1:
             problems.add(line, "header", f"names the column {name} twice")
-    for name in REQUIRED:
-        if name not in cells:
-            problems.add(line, "header", f"lacks the column {name}")
+    if problems.count == before:  # a column that is misspelled is not missing as well
+        for name in REQUIRED:
+            if name not in cells:
+                problems.add(line, "header", f"lacks the column {name}")
     return cells if problems.count == before else None
 
 
