@@ -6,7 +6,7 @@ It never looks into the bytes. Back-pressure has two reasons and both stop the r
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar, cast
 
 EventT_co = TypeVar("EventT_co", covariant=True)
 EventT = TypeVar("EventT")
@@ -43,8 +43,7 @@ class StreamDriver(asyncio.Protocol, Generic[EventT]):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """asyncio: the socket is open."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = transport = cast("asyncio.Transport", transport)  # uvloop's do not inherit from asyncio's
         transport.set_write_buffer_limits(high=WRITE_BUFFER_BYTES_MAX)
         self.peer = _peer(transport)
         self._arm()

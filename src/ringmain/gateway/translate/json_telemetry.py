@@ -63,17 +63,18 @@ class JsonTelemetry:
                 samples = []
         if len(samples) != len(payloads):
             return self._one_by_one(batch, lane, device, payloads, door, topic)
+        rows = [sample.values for sample in samples]
+        names = list(map(tuple, rows))
+        if names.count(names[0]) != len(names):
+            return self._one_by_one(batch, lane, device, payloads, door, topic)
         shapes = batch.shapes(lane, Stamped.DEVICE)
-        for place, sample in enumerate(samples):
-            values = sample.values
-            channels = tuple(values)
-            growing = shapes.get(channels)
-            if growing is None:
-                growing = self._new_shape(shapes, lane, channels)
-            try:
-                growing.add(device, sample.ts, values.values())  # type: ignore[union-attr]
-            except (TypeError, OverflowError, AttributeError):
-                return self._one_by_one(batch, lane, device, payloads[place:], door, topic)
+        growing = shapes.get(names[0]) or self._new_shape(shapes, lane, names[0])
+        if growing is None:
+            return self._one_by_one(batch, lane, device, payloads, door, topic)
+        try:
+            growing.add_all(device, [sample.ts for sample in samples], map(dict.values, rows), len(rows))
+        except (TypeError, OverflowError):
+            return self._one_by_one(batch, lane, device, payloads, door, topic)
         return []
 
     def _new_shape(self, shapes: Shapes, lane: Lane, channels: tuple[str, ...]) -> Growing | None:
