@@ -25,7 +25,6 @@ _unlisted = pytest.StashKey[list[str]]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "needs(*programs): skipped (in CI: failed) where one of them is missing")
     config.stash[_unlisted] = []
 
 

@@ -1,0 +1,1 @@
+"""Services: strangers to each other; each is one pure noun and the service that moves it."""
