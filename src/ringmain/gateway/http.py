@@ -28,7 +28,7 @@ BODY_DEADLINE_S = 30.0
 RETRY_AFTER_S = 5
 
 
-class Answer(msgspec.Struct, frozen=True):
+class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
     """What became of the readings of one request; a payload that could not be decoded counts as one."""
 
     received: int

@@ -19,7 +19,7 @@ from ringmain.adapters.embedded.ledger import Ledger
 from ringmain.adapters.embedded.presence import Presence
 from ringmain.adapters.embedded.queue import EmbeddedQueue
 from ringmain.adapters.embedded.registry import Registry
-from ringmain.adapters.embedded.timeseries import EmbeddedTimeSeries, open_timeseries
+from ringmain.adapters.embedded.timeseries import open_timeseries
 from ringmain.apps.config import Config
 from ringmain.apps.observe import Metrics, new_metrics
 from ringmain.apps.server.api.context import Context
@@ -102,7 +102,7 @@ class House:
             limit_bytes=config.storage.log_limit_mib << 20,
             synchronous=config.storage.synchronous,
         )
-        self.timeseries: EmbeddedTimeSeries = await open_timeseries(
+        self.timeseries = await open_timeseries(
             storage,
             SitePlan(MAINTAINED_SIZES, self.zones.of),
             clock,

@@ -43,6 +43,8 @@ def run(config: Config) -> int:
     with own(config.storage_dir):
         identity = load_or_create(config.storage_dir, time.time_ns() // 1_000_000, config.tls.names)
         configure_logging(config.log, [identity.admin_token])
+        for chatty in ("alembic", "uvicorn"):
+            logging.getLogger(chatty).setLevel(logging.WARNING)
         sockets = Sockets(config)
         try:
             broken = uvloop.run(_serve(config, identity, sockets))
@@ -104,6 +106,7 @@ async def _serve(config: Config, identity: Identity, sockets: Sockets) -> bool:
                 task.cancel()
     finally:
         await house.close()
+        gc.unfreeze()
     return house.broken.is_set()
 
 
