@@ -70,14 +70,14 @@ Shapes = dict[tuple[str, ...], Growing]
 class OpenBatch:
     """What the next commit will hold."""
 
-    __slots__ = ("dead_letters", "lanes", "messages", "received_ms", "rejections")
+    __slots__ = ("dead_letters", "lanes", "messages", "payload_bytes", "received_ms", "rejections")
 
     def __init__(self, received_ms: int) -> None:
         self.received_ms = received_ms
         self.lanes: dict[tuple[Lane, Stamped], Shapes] = {}
         self.dead_letters: list[DeadLetter] = []
         self.rejections: dict[tuple[DeviceKey, str], int] = {}
-        self.messages = 0
+        self.messages = self.payload_bytes = 0
 
     def shapes(self, lane: Lane, stamped: Stamped) -> Shapes:
         """The blocks of one lane, by their channels."""

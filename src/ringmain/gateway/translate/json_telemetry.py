@@ -3,8 +3,10 @@
 A plain object may carry `ts` too. Without `ts` a reading gets the time of its arrival and is marked so. A payload is
 taken whole or not at all: with one bad number in it, all of it is a dead letter that says which.
 
-All payloads of one read are decoded in one call, as lines: that is safe only where no payload holds a line break,
-which is counted first.
+All payloads of one read are decoded in one call, as lines. That is the same as one by one only where each line is
+exactly one object, and the decoder does not see to that: it takes a value over several lines, and several values on
+one. So the line breaks are counted first, and those between a closing and an opening brace: where all of them are,
+each begins a line that is whole.
 """
 
 from collections.abc import Callable, Sequence
@@ -55,11 +57,12 @@ class JsonTelemetry:
         """Put the readings of `payloads` into `batch`; returns the dead letters among them, also in `batch`."""
         batch.messages += len(payloads)
         lines = b"\n".join(payloads)
+        batch.payload_bytes += len(lines)
         samples: list[_Sample] = []
-        if lines.count(b"\n") == len(payloads) - 1:
+        if lines.count(b"\n") == len(payloads) - 1 == lines.count(b"}\n{") and lines[:1] + lines[-1:] == b"{}":
             try:
                 samples = _decode_samples(lines)
-            except msgspec.DecodeError:
+            except (msgspec.DecodeError, UnicodeDecodeError):
                 samples = []
         if len(samples) != len(payloads):
             return self._one_by_one(batch, lane, device, payloads, door, topic)
@@ -94,7 +97,7 @@ class JsonTelemetry:
         for payload in payloads:
             try:
                 rows = self._rows(lane, device, payload, batch.received_ms)
-            except (msgspec.DecodeError, RecursionError, _PayloadError) as error:
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, _PayloadError) as error:
                 reason = error.reason if isinstance(error, _PayloadError) else "undecodable_payload"
                 detail = str(error) or "nested too deeply"
                 dead.append(DeadLetter(device, batch.received_ms, door, topic, payload, reason, detail[:500]))
@@ -116,6 +119,8 @@ class JsonTelemetry:
         items = found if isinstance(found, list) else [found]
         if not items:
             raise _PayloadError("an empty list carries no reading")
+        if len(items) > READINGS_PER_PAYLOAD_MAX:
+            raise _too_many()
         rows = []
         for item in items:
             at_ms, values = _item(item)
@@ -129,7 +134,7 @@ class JsonTelemetry:
                     numbers = [_number(name, values[name], exact=kind) for name in channels]
                     rows.append((stamped, at_ms, channels, kind, numbers))
         if sum(len(row[2]) for row in rows) > READINGS_PER_PAYLOAD_MAX:
-            raise _PayloadError(f"more than {READINGS_PER_PAYLOAD_MAX} readings in one payload", "too_large")
+            raise _too_many()
         return rows
 
     def _check(self, lane: Lane, name: str, value: object) -> bool:
@@ -155,6 +160,10 @@ class _PayloadError(Exception):
     def __init__(self, detail: str, reason: str = "undecodable_payload") -> None:
         super().__init__(detail)
         self.reason = reason
+
+
+def _too_many() -> _PayloadError:
+    return _PayloadError(f"more than {READINGS_PER_PAYLOAD_MAX} readings in one payload", "too_large")
 
 
 def _item(item: object) -> tuple[int | None, dict[str, object]]:
