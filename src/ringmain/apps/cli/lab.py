@@ -39,11 +39,14 @@ def lab(data: Path | None, year: int, faults: str, seed: int, report_path: Path 
     from ringmain.apps.lab.run import Options, rows_of_year, run  # noqa: PLC0415
     from ringmain.metering.data import sample_household  # noqa: PLC0415
 
+    def say(text: str) -> None:
+        click.echo(text, err=True)
+
     kept_dir = configuration().storage_dir.absolute() if keep else None
     with ExitStack() as stack:
         source = stack.enter_context(as_file(sample_household())) if data is None else data
         rows = rows_of_year(source, year)
-        click.echo(f"ringmain lab: {len(rows):,} rows of {year} from {source.name}, seed {seed}", err=True)
+        say(f"ringmain lab: {len(rows):,} rows of {year} from {source.name}, seed {seed}")
         work_dir = Path(tempfile.mkdtemp(prefix="ringmain-lab-"))
         options = Options(
             data=source.absolute(),
@@ -54,7 +57,7 @@ def lab(data: Path | None, year: int, faults: str, seed: int, report_path: Path 
             kept=keep,
             config=_options_before_the_command(),
         )
-        report = _logs_kept_on_failure(work_dir, lambda: run(options, rows))
+        report = _logs_kept_on_failure(work_dir, lambda: run(options, rows, say))
     if report_path is not None:
         report_path.write_bytes(report_json(report))
     click.echo(summary(report))

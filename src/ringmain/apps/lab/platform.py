@@ -3,19 +3,23 @@
 It must never be reached but through its doors; where those are, and who may enter, lies in its directory.
 """
 
+import contextlib
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import msgspec
 
 from ringmain.apps.lab.api import Api, ApiError
-from ringmain.apps.lab.processes import POLL_S, Child, Family
+from ringmain.apps.lab.processes import POLL_S, Child, Family, StepFailed
 
 MODULE = "ringmain.apps.cli.main"
 
 READY_S_MAX = 30.0
 """A first start makes keys and databases and takes about two seconds; a long log to replay takes longer."""
+
+BLAME_S = 0.5
+"""How long after a failure the platform's own end is waited for."""
 
 LOOPBACK = ("mqtt.host=127.0.0.1", "mqtt.tls_host=127.0.0.1", "http.host=127.0.0.1")
 """Whatever the configuration says: the lab's data is nobody's business on the network."""
@@ -65,6 +69,21 @@ def stop_platform(platform: Platform) -> None:
     code = platform.child.stop()
     if code != 0:
         raise platform.child.failed(f"was asked to end and did so with exit code {code}")
+
+
+@contextlib.contextmanager
+def platform_blamed(platform: Platform) -> Iterator[None]:
+    """Where something inside fails because the platform is gone, that is the error to tell, with its log."""
+    try:
+        yield
+    except (ApiError, StepFailed) as error:
+        with contextlib.suppress(StepFailed):  # its last answer may be a moment older than its end
+            platform.child.wait(BLAME_S)
+        try:
+            platform.child.check_alive()
+        except StepFailed as blamed:
+            raise blamed from error
+        raise
 
 
 def _wait(child: Child, until: float) -> None:

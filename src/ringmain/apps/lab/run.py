@@ -6,7 +6,7 @@ and no step is taken for done because nobody complained.
 
 import platform as python_platform
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import TypeVar
@@ -16,7 +16,7 @@ import msgspec
 from ringmain import __version__
 from ringmain.apps.lab import check, provision
 from ringmain.apps.lab.api import Api
-from ringmain.apps.lab.platform import Platform, start_platform, stop_platform
+from ringmain.apps.lab.platform import Platform, platform_blamed, start_platform, stop_platform
 from ringmain.apps.lab.processes import POLL_S, Child, Family, StepFailed, sigterm_interrupts
 from ringmain.apps.lab.report import Report
 from ringmain.apps.lab.source import civil_year
@@ -73,30 +73,45 @@ def rows_of_year(source: Path | Traversable, year: int) -> list[FileRow]:
     return chosen
 
 
-def run(options: Options, rows: Sequence[FileRow]) -> Report:
-    """The whole run. StepFailed, or ApiError, where it does not come to its end; all children are ended either way."""
+def run(options: Options, rows: Sequence[FileRow], say: Callable[[str], None]) -> Report:
+    """The whole run; `say` hears of each step when it is done. StepFailed, or ApiError, where it does not come to
+    its end; all children are ended either way.
+    """
     started = time.monotonic()
-    year = civil_year(options.year, ZONE)
+    step: Callable[[str], None] = lambda text: say(f"{time.monotonic() - started:5.1f} s  {text}")
+    start_ms = civil_year(options.year, ZONE).start_ms
     series = _write_series(options.work_dir / "series.csv", rows)
     with sigterm_interrupts(), Family(options.work_dir) as family:
         platform = start_platform(family, options.storage_dir, ZONE, options.config)
-        operator = Api(platform.ports.http, platform.operator_token)
-        try:
-            provisioned = provision.provision(operator, platform.ports.http, ZONE, format_rfc3339(year.start_ms))
-        finally:
-            operator.close()
-        replayed = _replay(family, platform, provisioned, series, options.seed)
-        _until_stored(platform, provisioned.tenant.token, len(rows))
-        flat, tou = _bill_twice(platform, provisioned.tenant.token, options.year)
-        verdict = _check(family, platform, provisioned.tenant.token, options, (flat, tou), replayed)
+        step(f"platform is up: process {platform.child.pid}, MQTT over TLS on port {platform.ports.mqtts}")
+        with platform_blamed(platform):
+            provisioned = _provision(platform, format_rfc3339(start_ms))
+            tenant, token = provisioned.tenant.tenant, provisioned.tenant.token
+            step(f"tenant {tenant} has a meter, a home and two accounts")
+            replayed = _replay(family, platform, provisioned, series, options.seed)
+            step(f"meter: {replayed.messages:,} messages acknowledged, {replayed.resent:,} sent again")
+            _until_stored(platform, token, len(rows))
+            bills = _bill_twice(platform, token, options.year)
+            step("both bills are issued, twice each with the same bytes")
+            verdict = _check(family, platform, token, options, bills, replayed)
+            step(f"checking process: {len(verdict.complaints)} complaints")
         stop_platform(platform)
-    return _report(options, provisioned.tenant.tenant, replayed, verdict, time.monotonic() - started)
+        step("platform has ended in order")
+    return _report(options, tenant, replayed, verdict, time.monotonic() - started)
 
 
 def _write_series(path: Path, rows: Sequence[FileRow]) -> Path:
     lines = "".join(f"{row.start_ms},{row.energy_wh}\n" for row in rows)
     path.write_text(f"at_ms,{provision.CHANNEL}\n{lines}", encoding="ascii")
     return path
+
+
+def _provision(platform: Platform, from_: str) -> provision.Provisioned:
+    operator = Api(platform.ports.http, platform.operator_token)
+    try:
+        return provision.provision(operator, platform.ports.http, ZONE, from_)
+    finally:
+        operator.close()
 
 
 def _replay(
@@ -130,7 +145,6 @@ def _until_stored(platform: Platform, token: str, rows: int) -> None:
         while time.monotonic() < until:
             if api.get(f"/api/v1/devices/{provision.DEVICE}/tally", check.Tally).received >= rows:
                 return
-            platform.child.check_alive()
             time.sleep(POLL_S)
     finally:
         api.close()

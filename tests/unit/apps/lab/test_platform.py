@@ -5,7 +5,8 @@ import os
 import pytest
 
 from ringmain.apps.lab import platform
-from ringmain.apps.lab.platform import Ports, start_platform, stop_platform
+from ringmain.apps.lab.api import ApiError
+from ringmain.apps.lab.platform import Ports, platform_blamed, start_platform, stop_platform
 from ringmain.apps.lab.processes import Family, StepFailed
 
 pytestmark = pytest.mark.slow
@@ -102,3 +103,18 @@ def test_one_that_was_gone_before_is_an_error(start):
     started.child.wait(5)
     with pytest.raises(StepFailed, match="ended unasked with signal SIGKILL"):
         stop_platform(started)
+
+
+def test_a_failure_behind_which_the_platform_is_gone_is_told_as_that(start):
+    started = start("well")
+    with pytest.raises(StepFailed, match="ended unasked with signal SIGKILL"), platform_blamed(started):
+        os.kill(started.child.pid, 9)
+        raise ApiError(0, "no answer")
+
+
+def test_any_other_failure_is_told_as_it_is(start, monkeypatch):
+    monkeypatch.setattr(platform, "BLAME_S", 0.1)
+    started = start("well")
+    with pytest.raises(ApiError, match="Not for you"), platform_blamed(started):
+        raise ApiError(403, "Not for you.")
+    stop_platform(started)
