@@ -129,6 +129,11 @@ class Load:
         """The result line, waited for."""
         return msgspec.convert(self.wait_for("result", seconds), Result)
 
+    @property
+    def alive(self) -> bool:
+        """Whether the generator runs."""
+        return self._process.poll() is None
+
     def drain(self) -> None:
         """Send nothing new; what is unacknowledged is still waited for."""
         self._process.send_signal(signal.SIGUSR1)

@@ -359,6 +359,10 @@ static void take_puback(struct connection *c, int packet_id) {
 }
 
 static void welcome(struct connection *c, int code) {
+  if (code == 3 && opt.reconnect) { // the server is unavailable (3.1.1 §3.2.2.3): that is not for good
+    lose(c);
+    return;
+  }
   if (code) {
     printf("{\"event\":\"refused\",\"connection\":%u,\"code\":%d}\n", c->id, code);
     exit(3);

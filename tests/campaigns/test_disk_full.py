@@ -60,11 +60,13 @@ def test_full_disk_stops_the_acknowledgements_and_nothing_else(small_disk: Path,
             time.sleep(QUIET_S)
             assert acked_path.stat().st_size == acked_when_full, "acknowledged on a full disk"
             assert platform.alive
+            assert load.alive
 
             other.unlink()
             began = time.monotonic()
             while acked_path.stat().st_size == acked_when_full or not platform.ready():
                 assert platform.alive, platform.log_tail()
+                assert load.alive
                 assert time.monotonic() - began < RESUMED_S_MAX, f"did not go on by itself:\n{platform.log_tail()}"
                 time.sleep(0.05)
             resumed_after = time.monotonic() - began

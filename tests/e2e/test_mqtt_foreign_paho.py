@@ -6,7 +6,6 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import paho.mqtt.client as paho
@@ -243,10 +242,3 @@ def test_receive_maximum_is_told_and_session_expiry_is_accepted(platform: Platfo
         session.client.loop_stop()
     assert told[0] == 0
     assert told[1].ReceiveMaximum == 32
-
-
-def test_tls_door_is_only_for_those_who_trust_our_ca(platform: PlatformProcess, tmp_path: Path) -> None:
-    client = paho.Client(CallbackAPIVersion.VERSION2, client_id="tls-v5", protocol=V5)
-    client.tls_set(tls_version=ssl.PROTOCOL_TLS_CLIENT)
-    with pytest.raises(ssl.SSLCertVerificationError):
-        client.connect("127.0.0.1", platform.ports.mqtts)
