@@ -31,11 +31,16 @@ def bind_params(route: Route, request: Request) -> msgspec.Struct:
             )
         raw[name] = value
     try:
-        return msgspec.convert(raw, route.params, strict=False, dec_hook=decode_word)
+        params = msgspec.convert(raw, route.params, strict=False, dec_hook=decode_word)
     except msgspec.ValidationError as error:
         what, place = place_of(error)
         name = place.removeprefix("$").removeprefix(".")
         raise Rejected("invalid_request", f"{what}.", _HINT, parameter=name) from error
+    for field in msgspec.structs.fields(route.params):
+        if field.encode_name in raw and getattr(params, field.name) is None:  # msgspec takes the text `null` for None
+            name = field.encode_name
+            raise Rejected("invalid_request", f"{raw[name]!r} is no {name}.", "Leave it out.", parameter=name)
+    return params
 
 
 async def bind_body(route: Route, request: Request) -> Any:

@@ -17,7 +17,7 @@ from starlette.types import Receive, Scope, Send
 from ringmain.apps.server.api.kit.binding import bind_body, bind_params
 from ringmain.apps.server.api.kit.declaration import NOBODY, RANKS, Call, Reply, Route
 from ringmain.apps.server.api.kit.problems import Rejected, answer, problem_of
-from ringmain.model.errors import RingmainError
+from ringmain.model.errors import Failed, RingmainError
 from ringmain.ports.credentials import Holder
 
 Authenticate = Callable[[str], Awaitable[Holder | None]]
@@ -45,18 +45,14 @@ class Endpoint:
             response = await self._serve(request)
         except Rejected as error:
             response = answer(problem_of(error, request_id), error.headers)
+        except Failed as error:
+            _log.warning("request %s: %s: %s", request_id, error.code, error.detail)
+            response = answer(problem_of(_untold(error), request_id), {})
         except RingmainError as error:
-            if error.error.http_status >= 500:
-                _log.warning("request %s: %s %s", request_id, error.code, error.detail)
             response = answer(problem_of(error, request_id), {})
         except Exception:  # noqa: BLE001 - the task boundary of a request
             _log.exception("request %s: %s %s", request_id, request.method, request.url.path)
-            fault = Rejected(
-                "internal",
-                "A fault of the platform; what had been stored is kept.",
-                "Try again; if it stays, look for the request id in the platform's log.",
-            )
-            response = answer(problem_of(fault, request_id), {})
+            response = answer(problem_of(_untold(Failed("internal", "")), request_id), {})
         response.headers["x-request-id"] = request_id
         await response(scope, receive, send)
 
@@ -86,6 +82,15 @@ class Endpoint:
                 f"It takes the role {route.role.value}.",
             )
         return caller
+
+
+def _untold(error: Failed) -> Rejected:
+    """What a peer is told of our own failures: paths and causes are for the log."""
+    return Rejected(
+        error.code,
+        f"{error.error.title}: the platform failed; what had been stored before is kept.",
+        "Try again; if it stays, look for the request id in the platform's log.",
+    )
 
 
 def respond(route: Route, result: object) -> Response:

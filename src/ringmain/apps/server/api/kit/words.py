@@ -31,6 +31,9 @@ Cursor = Annotated[
 Serial = Annotated[int, msgspec.Meta(ge=1, le=INT64_MAX)]
 Limit = Annotated[int, msgspec.Meta(ge=1, le=1000, description="Items of one page, at most 1000.")]
 Timestamp = Annotated[str, msgspec.Meta(extra_json_schema={"format": "date-time"}, description="RFC 3339, in UTC.")]
+Statistic = int | float | None
+"""A number of a channel; null where it is none (beyond a double), because JSON cannot say so."""
+
 LIMIT = 100
 """Items of a page where the caller names no number: a screen or two, as most public APIs choose."""
 

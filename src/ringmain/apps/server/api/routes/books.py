@@ -9,7 +9,7 @@ from ringmain.apps.server.api.context import Context, Intake
 from ringmain.apps.server.api.kit.declaration import Call, Route
 from ringmain.apps.server.api.kit.paging import Page, page_of, read_cursor
 from ringmain.apps.server.api.kit.problems import Rejected
-from ringmain.apps.server.api.kit.words import LIMIT, Cursor, Limit, Name, Serial, Timestamp
+from ringmain.apps.server.api.kit.words import LIMIT, Cursor, Limit, Name, Serial, Statistic, Timestamp
 from ringmain.apps.server.api.routes.devices import DeviceParams
 from ringmain.apps.server.api.scope import devices_of
 from ringmain.model.time import format_rfc3339
@@ -44,8 +44,8 @@ class ConflictAnswer(msgspec.Struct, frozen=True):
     device: str
     channel: str
     at: Timestamp
-    stored: int | float
-    received: int | float
+    stored: Statistic
+    received: Statistic
     received_at: Timestamp
 
 

@@ -10,7 +10,7 @@ from ringmain.apps.server.api.context import Context
 from ringmain.apps.server.api.kit.declaration import Call, Route
 from ringmain.apps.server.api.kit.paging import Page, page_of, read_cursor
 from ringmain.apps.server.api.kit.problems import Rejected
-from ringmain.apps.server.api.kit.words import ChannelName, Cursor, Moment, Name, Timestamp, span_of
+from ringmain.apps.server.api.kit.words import ChannelName, Cursor, Moment, Name, Statistic, Timestamp, span_of
 from ringmain.apps.server.api.routes.devices import DeviceParams
 from ringmain.apps.server.api.scope import device_of, zone_of_site
 from ringmain.model.errors import Refused
@@ -34,8 +34,6 @@ SizeName = Annotated[
         description="Days, weeks (from Monday) and months are those of the device's site.",
     ),
 ]
-Statistic = int | float | None
-"""A number of the channel; null where it is beyond a double."""
 
 
 class ReadingsQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

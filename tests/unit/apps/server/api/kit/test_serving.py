@@ -20,6 +20,7 @@ class Query(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     id: Annotated[str, msgspec.Meta(max_length=8)]
     limit: Annotated[int, msgspec.Meta(ge=1, le=500)] = 100
     from_: str | None = msgspec.field(default=None, name="from")
+    version: int | None = None
 
 
 class Body(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -128,6 +129,8 @@ async def test_a_literal_path_does_not_hide_the_other_methods_of_a_pattern():
         ("limit=", "limit"),
         ("limit=1&limit=2", "limit"),
         ("id=2", "id"),
+        ("version=null", "version"),
+        ("version=Null", "version"),
         ("limti=1", ""),
     ],
 )
@@ -192,11 +195,13 @@ async def test_a_refusal_of_the_platform_is_its_row_of_the_table():
 
 async def test_a_failure_of_the_platform_is_logged_with_its_request_id(caplog):
     async def fail(context: object, call: Any) -> object:
-        raise Failed("storage_full", "No room.")
+        raise Failed("storage_full", "/secret/path is full.")
 
     async with client_of(route_of(fail)) as client:
         problem = is_problem(await client.post("/things/1", json={"price": 1}), 507, "storage_full")
+        assert "secret" not in str(problem)
         assert problem["request_id"] in caplog.text
+        assert "/secret/path is full." in caplog.text
 
 
 async def test_a_fault_is_500_and_tells_nothing_of_the_inside(caplog):

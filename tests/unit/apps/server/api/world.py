@@ -1,0 +1,164 @@
+"""A platform for tests of the API: the real services over homes of the ports, and two tenants in it.
+
+`acme` has something of everything; `rival` has an admin and nothing else.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx
+
+from ringmain.adapters.simulated.clock import SimulatedClock
+from ringmain.adapters.simulated.credentials import Credentials
+from ringmain.adapters.simulated.directory import Directory
+from ringmain.adapters.simulated.ledger import Ledger
+from ringmain.adapters.simulated.presence import Presence
+from ringmain.adapters.simulated.queue import SimulatedQueue
+from ringmain.adapters.simulated.registry import Registry
+from ringmain.adapters.simulated.timeseries import SimulatedTimeSeries
+from ringmain.apps.server.api.app import api
+from ringmain.apps.server.api.context import Context, Intake
+from ringmain.metering.analytics import Analytics
+from ringmain.metering.billing import Billing
+from ringmain.metering.documents import Documents
+from ringmain.model.batch import FORMAT, Batch, Block, DeadLetter, Rejection, block_of, encode_batch
+from ringmain.model.ids import DEFAULT_TENANT, DeviceId, DeviceKey, TenantId
+from ringmain.model.time import instant_of
+from ringmain.ports.credentials import Holder, Role
+from ringmain.ports.outcomes import StoredDeadLetter
+from ringmain.ports.queue import Entry
+from ringmain.services.aggregation.windows import SitePlan
+from ringmain.services.lifecycle.service import Lifecycle
+from ringmain.services.lifecycle.tokens import TokenDigest
+from ringmain.services.sessions.service import Sessions
+
+NOW_MS = instant_of(datetime(2014, 6, 1, tzinfo=UTC))
+START_MS = instant_of(datetime(2013, 1, 1, tzinfo=UTC))
+HALF_HOUR_MS = 1_800_000
+ACME, RIVAL = TenantId("acme"), TenantId("rival")
+TOKENS = {
+    "operator": Holder(DEFAULT_TENANT, "operator", role=Role.OPERATOR),
+    "admin": Holder(ACME, "admin", role=Role.ADMIN),
+    "viewer": Holder(ACME, "viewer", role=Role.VIEWER),
+    "root": Holder(ACME, "root", role=Role.OPERATOR),
+    "rival": Holder(RIVAL, "admin", role=Role.ADMIN),
+}
+TARIFF = {
+    "id": "flat",
+    "name": "Flat",
+    "currency": "GBP",
+    "versions": [{"valid_from": "2013-01-01", "price": "0.14228"}],
+}
+INSTALLATION = {
+    "usage_point": "home",
+    "links": [{"device": "meter-1", "channel": "energy_wh", "from": "2012-12-31T00:00:00Z"}],
+}
+
+
+@dataclass
+class World:
+    """The context of the API with what stands behind it."""
+
+    context: Context
+    clock: SimulatedClock
+    queue: SimulatedQueue
+    timeseries: Any
+    replayed: list[StoredDeadLetter]
+    not_ready: list[str]
+
+    def client(self, token: str | None = "admin") -> httpx.AsyncClient:
+        """A client that signs in with a token of `TOKENS`, any other text, or not at all."""
+        headers = {} if token is None else {"authorization": f"Bearer {token}"}
+        transport = httpx.ASGITransport(app=api(self.context))
+        return httpx.AsyncClient(transport=transport, base_url="http://test", headers=headers)
+
+    async def store(self, *blocks: Block, **more: Any) -> None:
+        """Let readings, dead letters and rejections arrive."""
+        body = encode_batch(Batch(FORMAT, self.clock.now_ms(), blocks, **more))
+        offset = await self.queue.append(body)
+        await self.timeseries.append([Entry(offset, body)])
+
+    async def key_of(self, id: str, tenant: TenantId = ACME) -> DeviceKey:
+        """The key of a device."""
+        device = await self.context.registry.device(tenant, DeviceId(id))
+        assert device is not None
+        return device.key
+
+
+async def make_world(**changes: Any) -> World:
+    """Two tenants without devices."""
+    clock, queue = SimulatedClock(NOW_MS), SimulatedQueue()
+    directory, ledger = Directory(), Ledger()
+    credentials = Credentials(directory)
+    registry = Registry(directory, credentials)
+    timeseries = SimulatedTimeSeries(SitePlan(("1h", "day"), lambda _: "Europe/London"), clock)
+    tokens = TokenDigest(b"p" * 32)
+    sessions = Sessions(Presence(), clock)
+    await sessions.start()
+    documents = Documents(ledger, registry, directory, clock)
+    replayed: list[StoredDeadLetter] = []
+    not_ready: list[str] = []
+
+    async def replay(letter: StoredDeadLetter) -> Intake:
+        replayed.append(letter)
+        return Intake(1, 1, 0, 0)
+
+    context = Context(
+        registry=registry,
+        directory=directory,
+        credentials=credentials,
+        timeseries=timeseries,
+        outcomes=timeseries.outcomes,
+        windows=timeseries.windows,
+        ledger=ledger,
+        clock=clock,
+        tokens=tokens,
+        lifecycle=Lifecycle(registry, directory, credentials, clock, tokens),
+        sessions=sessions,
+        documents=documents,
+        billing=Billing(documents, ledger, timeseries, registry, clock),
+        analytics=Analytics(timeseries, registry, directory),
+        queue_status=queue.status,
+        readiness=lambda: tuple(not_ready),
+        metrics=lambda: b"# HELP up Up.\n# TYPE up gauge\nup 1.0\n",
+        version="1.2.3",
+        started_monotonic_s=clock.monotonic_s(),
+        maintained_sizes=("1h", "day"),
+        replay=replay,
+        addresses=(("MQTT", "mqtt://127.0.0.1:1883"),),
+    )
+    for tenant in (DEFAULT_TENANT, ACME, RIVAL):
+        if tenant not in await directory.tenants():
+            await directory.add_tenant(tenant, NOW_MS)
+    for token, holder in TOKENS.items():
+        await credentials.grant(tokens.of(token), holder, NOW_MS)
+    return World(replace(context, **changes), clock, queue, timeseries, replayed, not_ready)
+
+
+async def furnish(world: World) -> None:
+    """Give `acme` a meter with two days of readings, a duplicate, a conflict, a rejection and a dead letter, and
+    everything that a bill needs. All through the API, but for what a device says.
+    """
+    async with world.client() as client:
+
+        async def send(method: str, path: str, body: Mapping[str, Any] | None = None) -> None:
+            response = await client.request(method, f"/api/v1/{path}", json=body)
+            assert response.is_success, response.text
+
+        await send("PUT", "sites/main", {"zone": "Europe/London"})
+        await send("POST", "devices", {"id": "meter-1", "profile": "meter"})
+        await send("POST", "devices/meter-1/provision")
+        await send("POST", "devices/meter-1/activate")
+        await send("PUT", "usage-points/home", {"id": "home"})
+        await send("PUT", "installations/home", INSTALLATION)
+        await send("PUT", "tariffs/flat", TARIFF)
+        await send("PUT", "accounts/smith", {"id": "smith", "usage_point": "home", "tariff": "flat"})
+    key = await world.key_of("meter-1")
+    stamps = [START_MS + n * HALF_HOUR_MS for n in range(96)]
+    await world.store(block_of(("energy_wh",), [key] * 96, stamps, [100 + n for n in range(96)], exact=True))
+    again = block_of(("energy_wh",), [key] * 2, stamps[:2], [100, 999], exact=True)
+    letter = DeadLetter(key, NOW_MS, "mqtt", "telemetry", b"\xff{", "undecodable_payload", "not JSON")
+    await world.store(again, dead_letters=(letter,), rejections=(Rejection(key, "device_suspended", 3),))
+    world.context.sessions.connected(key, 1800, "mqtt", "127.0.0.1:50000")
