@@ -13,7 +13,7 @@ from ringmain.apps.observe import Labelled, new_metrics
 
 _EXITS = {
     Exit.OK: "done",
-    Exit.FAULT: "a fault of ours: a traceback says where",
+    Exit.FAULT: "a fault of ours; a traceback or the report says where",
     Exit.USAGE: "the command line is not understood",
     Exit.CONFIG: "the configuration is refused",
     Exit.UNAVAILABLE: "something needed is not there: no platform answers, a port is taken, a directory in use",
