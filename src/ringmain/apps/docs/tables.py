@@ -38,8 +38,8 @@ def _diagram(table: Mapping[tuple[S, E], S], first: S) -> str:
 
 
 def _matrix(table: Mapping[tuple[S, E], S]) -> str:
-    state_type, event_type = (type(word) for word in next(iter(table)))
-    states, events = list(state_type), list(event_type)
+    state_known, event_known = next(iter(table))
+    states, events = list(type(state_known)), list(type(event_known))
     lines = [f"| | {' | '.join(event.value for event in events)} |", "|---" * (len(events) + 1) + "|"]
     for state in states:
         cells = [table.get((state, event)) for event in events]
