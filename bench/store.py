@@ -33,7 +33,7 @@ class SystemClock:
 
 
 class HoursAndDays:
-    def windows(self, device, at_ms):
+    def windows(self, device, at_ms):  # noqa: ARG002 - the port asks with a device
         hour, day = at_ms - at_ms % HOUR_MS, at_ms - at_ms % DAY_MS
         return ("1h", hour, hour + HOUR_MS), ("day", day, day + DAY_MS)
 

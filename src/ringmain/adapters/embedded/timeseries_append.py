@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from ringmain.adapters.embedded.timeseries_check import check
 from ringmain.adapters.embedded.timeseries_columns import Columns, of_groups, read_quarantine, write_quarantine
-from ringmain.adapters.embedded.timeseries_intake import Bools, Floats, Group, Int64s, Intake, joined
-from ringmain.adapters.embedded.timeseries_latest import STAMP_BITS
+from ringmain.adapters.embedded.timeseries_intake import Group, Intake, joined
+from ringmain.adapters.embedded.timeseries_latest import Newer, pack
 from ringmain.adapters.embedded.timeseries_outcomes import (
     CONFLICT,
     DEAD_LETTER,
@@ -33,17 +33,6 @@ from ringmain.adapters.embedded.timeseries_state import READING_TABLES, State
 from ringmain.ports.timeseries import Appended
 
 Connection = duckdb.DuckDBPyConnection
-
-
-class Newer(msgspec.Struct, frozen=True):
-    """Readings of one channel that were stored: what `Latest` takes in once they are committed."""
-
-    channel: int
-    exact: bool
-    slots: Int64s
-    stamps: Int64s
-    values: Int64s | Floats
-    arrival: Bools
 
 
 class Stored(msgspec.Struct, frozen=True):
@@ -104,7 +93,7 @@ class Writing:
     def finish(self) -> None:
         """The transaction is committed: the newest readings may be known."""
         for each in self._newer:
-            self._state.latest.apply(each.channel, each.slots, each.stamps, each.values, each.arrival, exact=each.exact)
+            self._state.latest.apply(each)
 
     def _divide(self, groups: Sequence[Group]) -> tuple[list[Group], list[Group]]:
         """Messages that can only be new, and those that must be looked up: not newer than the newest of their
@@ -114,7 +103,7 @@ class Writing:
         packed, masks = [], []
         for group in groups:
             slots = latest.slots(group.devices)
-            packed.append((slots.astype(np.uint64) << np.uint64(STAMP_BITS)) | group.stamps.astype(np.uint64))
+            packed.append(pack(slots, group.stamps))
             masks.append(group.stamps > latest.newest_at(self._channels(group), slots))
         if packed:
             ordered = np.sort(np.concatenate(packed))
@@ -147,15 +136,14 @@ class Writing:
         self._state.pending.touch(channels, self._state.latest.devices.keys, slots, group.stamps)
         self._books.count(STORED, group.devices, k)
         arrival = np.full(n, group.arrival)
-        for place, channel in enumerate(channels):
-            self._newer.append(Newer(channel, group.exact, slots, group.stamps, group.values[:, place], arrival))
+        self._newer.append(Newer(channels, group.exact, slots, group.stamps, group.values, arrival))
         # Channel by channel, not message by message: equal neighbours compress to almost nothing.
         return {
             "device": np.tile(group.devices, k),
             "channel": np.repeat(np.array(channels, np.int32), n),
             "at_ms": np.tile(group.stamps, k),
             "value": group.values.T.ravel(),
-            "arrival": np.full(n * k, group.arrival),
+            "arrival": np.tile(arrival, k),
         }
 
     def _columns(self, groups: Sequence[Group], intake: Intake) -> Columns:
@@ -196,7 +184,8 @@ class Writing:
         for channel in np.unique(new.channel).tolist():
             rows = new.channel == channel
             self._state.pending.touch((channel,), self._state.latest.devices.keys, slots[rows], new.at_ms[rows])
-            self._newer.append(Newer(channel, exact, slots[rows], new.at_ms[rows], values[rows], new.arrival[rows]))
+            at_ms, value = new.at_ms[rows], values[rows].reshape(-1, 1)
+            self._newer.append(Newer((channel,), exact, slots[rows], at_ms, value, new.arrival[rows]))
 
     def _store_quarantined(self, columns: Columns) -> int:
         if len(columns):

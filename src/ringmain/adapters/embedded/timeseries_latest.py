@@ -9,6 +9,7 @@ import threading
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from ringmain.adapters.embedded.timeseries_intake import Bools, Floats, Int64s
 from ringmain.model.errors import Failed
@@ -21,6 +22,11 @@ belongs to the scale-out home."""
 
 STAMP_BITS = 42
 """`INSTANT_MAX` takes 42 bits, which leaves the 22 of `DEVICES_MAX`."""
+
+
+def pack(slots: Int64s, stamps: Int64s) -> NDArray[np.uint64]:
+    """(device, stamp) as one number that sorts like the pair."""
+    return (slots.astype(np.uint64) << np.uint64(STAMP_BITS)) | stamps.astype(np.uint64)
 
 
 class Devices:
@@ -66,6 +72,17 @@ class Series(msgspec.Struct):
     """One channel of one kind, for all devices by slot. `at` is NEVER where a device has no such series."""
 
     at: Int64s
+    values: Int64s | Floats
+    arrival: Bools
+
+
+class Newer(msgspec.Struct, frozen=True):
+    """Messages over the same channels that were stored: `values` has a row for each, a column for each channel."""
+
+    channels: tuple[int, ...]
+    exact: bool
+    slots: Int64s
+    stamps: Int64s
     values: Int64s | Floats
     arrival: Bools
 
@@ -123,17 +140,19 @@ class Latest:
         series = self._series.get((channel, exact))
         return series is not None and 0 <= slot < len(series.at) and bool(series.at[slot] != NEVER)
 
-    def apply(
-        self, channel: int, slots: Int64s, stamps: Int64s, values: Int64s | Floats, arrival: Bools, *, exact: bool
-    ) -> None:
+    def apply(self, newer: Newer) -> None:
         """Take in readings that are committed: no key twice, none that was there before."""
+        order = np.argsort(pack(newer.slots, newer.stamps))
+        sorted_slots = newer.slots[order]
+        rows = order[np.append(sorted_slots[1:] != sorted_slots[:-1], True)]
+        slots, stamps = newer.slots[rows], newer.stamps[rows]
         with self._lock:
-            series = self._room(channel, exact=exact)
-            before = series.at[slots]
-            np.maximum.at(series.at, slots, stamps)
-            wins = (stamps == series.at[slots]) & (stamps > before)
-            series.values[slots[wins]] = values[wins]
-            series.arrival[slots[wins]] = arrival[wins]
+            for place, channel in enumerate(newer.channels):
+                series = self._room(channel, exact=newer.exact)
+                wins = stamps > series.at[slots]
+                series.at[slots[wins]] = stamps[wins]
+                series.values[slots[wins]] = newer.values[rows[wins], place]
+                series.arrival[slots[wins]] = newer.arrival[rows[wins]]
 
     def _room(self, channel: int, *, exact: bool) -> Series:
         size = len(self.devices.keys)

@@ -7,7 +7,7 @@ import numpy as np
 
 from ringmain.adapters.embedded.duckdb_file import transaction
 from ringmain.adapters.embedded.timeseries_intake import Bools, Int64s
-from ringmain.adapters.embedded.timeseries_latest import Latest
+from ringmain.adapters.embedded.timeseries_latest import Latest, Newer
 from ringmain.adapters.embedded.timeseries_pending import Pending
 from ringmain.adapters.embedded.timeseries_schema import COMPACTIONS, Names, Space, insert
 from ringmain.model.ids import Offset
@@ -87,14 +87,9 @@ def _read_latest(connection: Connection, latest: Latest) -> None:
         arrival: Bools = np.asarray(found["arrival"], np.bool_)
         for channel in np.unique(channels).tolist():
             rows_of = channels == channel
-            latest.apply(
-                channel,
-                slots[rows_of],
-                np.asarray(found["at_ms"], np.int64)[rows_of],
-                np.asarray(found["value"])[rows_of],
-                arrival[rows_of],
-                exact=exact,
-            )
+            stamps = np.asarray(found["at_ms"], np.int64)[rows_of]
+            values = np.asarray(found["value"])[rows_of].reshape(-1, 1)
+            latest.apply(Newer((channel,), exact, slots[rows_of], stamps, values, arrival[rows_of]))
 
 
 def _number(connection: Connection, query: str) -> int:
