@@ -269,10 +269,10 @@ class EmbeddedQueue:
             self._recent_bytes -= len(self._recent.popleft().body)
         self._first = self._first or entries[0].offset
         self._last = entries[-1].offset
-        self._arrived.set()
         for (_, done), entry in zip(group, entries, strict=True):
             if not done.done():
                 done.set_result(entry.offset)
+        self._arrived.set()
 
     def _fail(self, group: list[Pending], failed: Failed) -> None:
         for _, done in group:

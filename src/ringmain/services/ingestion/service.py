@@ -24,6 +24,11 @@ GROUP = "timeseries"
 READ_BYTES_MAX = 4 * 1024 * 1024
 """One append: about 100,000 readings, where the store is fastest, and bounded in memory."""
 
+APPEND_EVERY_S = 0.1
+"""While readings flow, appends are at least this far apart: a store in columns takes 50,000 readings at once for a
+third of the price of fifty times 1,000. The first reading after a silence does not wait.
+"""
+
 RETRY_S = 1.0
 
 CHECKPOINT_EVERY_S = 60.0
@@ -53,7 +58,7 @@ class Ingestion:
         self._on_appended = on_appended
         self._stored = Offset(0)
         self._unfolded_bytes = 0
-        self._folded_at_s = 0.0
+        self._folded_at_s = self._appended_at_s = 0.0
         self._folded: list[tuple[Offset, int]] = []
         self.trouble: Failed | None = None
 
@@ -81,6 +86,9 @@ class Ingestion:
                 await asyncio.sleep(RETRY_S)
 
     async def _step(self) -> None:
+        early_s = self._appended_at_s + APPEND_EVERY_S - self._clock.monotonic_s()
+        if early_s > 0:
+            await asyncio.sleep(early_s)
         entries = await self._queue.read(self._stored, READ_BYTES_MAX)
         if not entries:
             try:
@@ -90,6 +98,7 @@ class Ingestion:
                 if self._unfolded_bytes:
                     await self._fold()
             return
+        self._appended_at_s = self._clock.monotonic_s()
         appended = await self._timeseries.append(entries)
         self._stored = entries[-1].offset
         self._unfolded_bytes += sum(len(entry.body) for entry in entries)
