@@ -1,5 +1,6 @@
 """The API as one ASGI app: every route of the table below, and the document that describes exactly those."""
 
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -53,16 +54,19 @@ def routes(context: Context) -> tuple[Route, ...]:
 
 
 def api(context: Context) -> Starlette:
-    """The app. It starts nothing and holds no state but the context and the document."""
+    """The app. It starts nothing and holds no state but the context."""
+
+    @cache  # made when it is first asked for: it takes longer than everything else of a start
+    def described() -> bytes:
+        return msgspec.json.encode(document(declared, "Ringmain", context.version, ABOUT))
 
     async def get_openapi(_: object, __: Call[msgspec.Struct, None]) -> Reply:
-        return Reply(described)
+        return Reply(described())
 
     declared = (
         *routes(context),
         Route("GET", "/openapi.json", get_openapi, "This document", "Health", dict[str, Any], None),
     )
-    described = msgspec.json.encode(document(declared, "Ringmain", context.version, ABOUT))
     paths = starlette_routes(
         context,
         [route for route in declared if route is not telemetry.TELEMETRY],
