@@ -1,6 +1,7 @@
 """Authenticator: who is at the door. Asked once per connection, or per request where there is none.
 
-It fails closed: whatever goes wrong in here is a refusal. A refusal never says which half was wrong.
+It fails closed: whatever goes wrong in here is a refusal, and where it went wrong on our side the refusal says no
+more than that we can not look now. A refusal never says which half was wrong.
 """
 
 import logging
@@ -48,9 +49,11 @@ class Authenticator:
             return await self._token(user_name or "")
         except Refused:
             raise
-        except Exception as error:
-            log.exception("sign-in failed on our side; refused")
+        except UnicodeDecodeError as error:
             raise Refused("bad_credentials", _WRONG, _HINT) from error
+        except Exception as error:
+            log.exception("a sign-in could not be checked; refused")
+            raise Refused("unavailable", "sign-ins can not be checked now", "try again later") from error
 
     async def bearer(self, token: str) -> Principal:
         """The device a bare token stands for."""

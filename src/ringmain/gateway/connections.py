@@ -1,6 +1,7 @@
 """Connections: every open connection of every device, so that one can be cut, told or taken over at once."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from typing import Protocol
 
 from ringmain.model.device import Principal
@@ -51,6 +52,7 @@ class Connections:
 
     def __init__(self) -> None:
         self._open: dict[DeviceKey, dict[str, Connection]] = {}
+        self._watches: dict[int, set[DeviceKey]] = {}
         self.count = 0
 
     def attach(self, device: DeviceKey, connection: Connection) -> Connection | None:
@@ -77,6 +79,23 @@ class Connections:
     def all(self) -> Iterator[Connection]:
         """All connections, as they are now."""
         return iter([connection for of_device in self._open.values() for connection in of_device.values()])
+
+    @contextmanager
+    def watch(self) -> Generator[set[DeviceKey], None, None]:
+        """The devices that change meanwhile. Who signs in is not attached yet, so a change that comes between the
+        look at the registry and `attach` would miss it: whoever finds their device in here has to look again.
+        """
+        changed: set[DeviceKey] = set()
+        self._watches[id(changed)] = changed
+        try:
+            yield changed
+        finally:
+            del self._watches[id(changed)]
+
+    def changed(self, device: DeviceKey) -> None:
+        """The state or the token of a device is not what it was."""
+        for watch in self._watches.values():
+            watch.add(device)
 
     def cut(self, device: DeviceKey, refused: Refused) -> int:
         """Close every connection of a device; how many there were."""

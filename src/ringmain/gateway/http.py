@@ -12,7 +12,6 @@ import msgspec
 
 from ringmain.gateway.authenticate import Authenticator, NotPermitted
 from ringmain.gateway.connections import SessionWatch
-from ringmain.gateway.intake import Depositor
 from ringmain.gateway.pipeline import Authenticated, Pipeline
 from ringmain.model.device import Principal
 from ringmain.model.errors import Failed, Refused, RingmainError
@@ -24,6 +23,9 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 BODY_DEADLINE_S = 30.0
 """For a whole body to arrive; 10 MB over a 3 Mbit/s line."""
+
+BODIES_BYTES_MAX = 256 * 1024 * 1024
+"""Of all requests at a time, until they are answered: one device must not be able to fill the memory."""
 
 RETRY_AFTER_S = 5
 
@@ -54,9 +56,8 @@ class Waiting:
         else:
             self._done.set_result(None)
 
-    def refusing(self, reason: str) -> Depositor:  # noqa: ARG002 - the answer's body says it
-        """Depositor."""
-        return self
+    def refuse(self, identifiers: list[bytes], reason: str) -> None:
+        """Depositor. The answer's body says it."""
 
     def hold(self) -> None:
         """Depositor. One request delivers no more anyhow."""
@@ -88,6 +89,7 @@ class HttpTelemetry:
         self._clock = clock
         self._body_bytes_max = body_bytes_max
         self._on_refused = on_refused
+        self._held_bytes = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI."""
@@ -102,13 +104,19 @@ class HttpTelemetry:
         if scope["method"] != "POST":
             raise Refused("method_not_allowed", f"{scope['method']} is not possible here", "POST readings")
         headers = {name.lower(): value for name, value in scope["headers"]}
+        chunks: list[bytes] = []
         try:
-            principal = await self._sign_in(headers)
-        except Refused as refused:
-            self._on_refused(refused.code)
-            raise
-        payload = await self._body(headers, receive)
-        return await self.take(principal, payload)
+            with self._pipeline.connections.watch() as changed:
+                principal = await self._sign_in(headers)
+                await self._body(headers, receive, chunks)
+                while principal.device.key in changed:
+                    changed.clear()
+                    principal = await self._sign_in(headers)
+            profile = principal.profile
+            self._sessions.active(principal.device.key, self._clock.now_ms(), profile.expected_interval_s)
+            return await self.take(principal, b"".join(chunks))
+        finally:
+            self._held_bytes -= sum(map(len, chunks))
 
     async def take(self, principal: Principal, payload: bytes) -> Answer:
         """Bring one payload of a device into the log, and say what became of it once that is durable."""
@@ -117,7 +125,6 @@ class HttpTelemetry:
         before = batch.readings()
         done = self._pipeline.uplink(Authenticated(who, "http", [b"telemetry"], [payload], [b""]), waiting)
         accepted = batch.readings() - before
-        self._sessions.active(who.device, self._clock.now_ms(), principal.profile.expected_interval_s)
         await waiting.durable()
         dead = done[0].dead_letters
         if dead:
@@ -125,6 +132,13 @@ class HttpTelemetry:
         return Answer(accepted, accepted, 0, 0)
 
     async def _sign_in(self, headers: Mapping[bytes, bytes]) -> Principal:
+        try:
+            return await self._bearer(headers)
+        except Refused as refused:
+            self._on_refused(refused.code)
+            raise
+
+    async def _bearer(self, headers: Mapping[bytes, bytes]) -> Principal:
         scheme, _, token = headers.get(b"authorization", b"").decode("latin-1").partition(" ")
         if scheme.lower() != "bearer" or not token:
             raise Refused("bad_credentials", "no bearer token", "send Authorization: Bearer <the device's token>")
@@ -137,11 +151,11 @@ class HttpTelemetry:
             await waiting.durable()
             raise
 
-    async def _body(self, headers: Mapping[bytes, bytes], receive: Receive) -> bytes:
+    async def _body(self, headers: Mapping[bytes, bytes], receive: Receive, chunks: list[bytes]) -> None:
+        """The whole body into `chunks`, each counted before it is kept."""
         length = headers.get(b"content-length", b"0")
         if length.isdigit() and int(length) > self._body_bytes_max:
             raise self._too_large(int(length))
-        chunks: list[bytes] = []
         size = 0
         try:
             async with asyncio.timeout(BODY_DEADLINE_S):
@@ -153,9 +167,12 @@ class HttpTelemetry:
                     size += len(chunk)
                     if size > self._body_bytes_max:
                         raise self._too_large(size)
+                    if self._held_bytes + len(chunk) > BODIES_BYTES_MAX:
+                        raise Failed("unavailable", "too many bodies at a time; nothing was taken", "try again later")
+                    self._held_bytes += len(chunk)
                     chunks.append(chunk)
                     if not message.get("more_body"):
-                        return b"".join(chunks)
+                        return
         except TimeoutError as error:
             raise Refused("invalid_request", f"no body within {BODY_DEADLINE_S:.0f} s; nothing was taken") from error
 

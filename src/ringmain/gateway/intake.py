@@ -9,6 +9,7 @@ process (a failed commit is indeterminate; the senders send again and the store 
 """
 
 import asyncio
+import logging
 from collections.abc import Callable
 from typing import Protocol
 
@@ -20,8 +21,13 @@ from ringmain.model.errors import Failed
 from ringmain.ports.clock import Clock
 from ringmain.ports.queue import Queue
 
+log = logging.getLogger(__name__)
+
 OPEN_MESSAGES_MAX = 20_000
 """Messages in the open batch before those who deliver are held: some 2 MB, a tenth of a second at full rate."""
+
+OPEN_BYTES_MAX = 32 * 1024 * 1024
+"""The same for payloads, which may be a packet long: dead letters are kept whole, and so are their bytes."""
 
 RETRY_S = 0.5
 """Between attempts while there is no room: often enough to resume at once, seldom enough to cost nothing."""
@@ -34,8 +40,8 @@ class Depositor(Protocol):
         """`failed` is None when they are durable; otherwise none of them may be acknowledged."""
         ...
 
-    def refusing(self, reason: str) -> "Depositor":
-        """Who answers for those messages of this depositor that were rejected for `reason`."""
+    def refuse(self, identifiers: list[bytes], reason: str) -> None:
+        """These, which are about to be enlisted, were rejected for `reason`: that is the outcome to be told."""
         ...
 
     def hold(self) -> None:
@@ -69,6 +75,7 @@ class Intake:
         self._waiting: dict[Depositor, list[bytes]] = {}
         self._held: set[Depositor] = set()
         self._batch = OpenBatch(clock.now_ms())
+        self._committing = asyncio.Lock()
         self.trouble: Failed | None = None
 
     def batch(self) -> OpenBatch:
@@ -85,7 +92,7 @@ class Intake:
             self._waiting[depositor] = list(identifiers)
         else:
             waiting += identifiers
-        if self._batch.messages > OPEN_MESSAGES_MAX:
+        if self._batch.messages > OPEN_MESSAGES_MAX or self._batch.payload_bytes > OPEN_BYTES_MAX:
             self._held.add(depositor)
             depositor.hold()
         self._filled.set()
@@ -100,11 +107,18 @@ class Intake:
                 await asyncio.sleep(RETRY_S)
 
     async def drain(self) -> None:
-        """Commit what is open; for a shutdown."""
-        while self._waiting and not self.trouble:
-            await self._commit()
+        """Wait for the commit under way and commit what is open then; for a shutdown. What comes meanwhile is not
+        waited for: under load there would be no end of it.
+        """
+        async with self._committing:
+            if self._waiting and not self.trouble:
+                await self._commit_open()
 
     async def _commit(self) -> None:
+        async with self._committing:
+            await self._commit_open()
+
+    async def _commit_open(self) -> None:
         batch, waiting, held = self._batch, self._waiting, self._held
         self._batch, self._waiting, self._held = OpenBatch(self._clock.now_ms()), {}, set()
         sealed = batch.seal()
@@ -118,7 +132,10 @@ class Intake:
         if failed is None:
             self._on_commit(Committed(sealed, batch.messages, self._clock.monotonic_s() - started))
         for depositor, identifiers in waiting.items():
-            depositor.settle(identifiers, failed)
+            try:
+                depositor.settle(identifiers, failed)
+            except Exception:
+                log.exception("a depositor could not be told of the outcome; the others are")
         for depositor in held:
             depositor.resume()
         if failed is not None and failed.code != "storage_full":

@@ -2,14 +2,14 @@
 joins them, and owns the order: sign in, subscribe, deliver, settle, cut.
 """
 
+import asyncio
 import logging
 import secrets
-from asyncio import TaskGroup
 from collections.abc import Callable, Sequence
+from itertools import groupby
 
 from ringmain.gateway.authenticate import Authenticator
 from ringmain.gateway.connections import Connections, SessionWatch
-from ringmain.gateway.intake import Depositor
 from ringmain.gateway.pipeline import Authenticated, Pipeline, SignedIn
 from ringmain.gateway.route import grants
 from ringmain.model.device import Principal
@@ -20,6 +20,7 @@ from ringmain.protocols.mqtt.events import (
     ConnectAsked,
     Event,
     Limits,
+    Phase,
     Published,
     SubscribeAsked,
     UnsubscribeAsked,
@@ -49,11 +50,12 @@ class MqttDoor:
         connections: Connections,
         sessions: SessionWatch,
         clock: Clock,
-        tasks: TaskGroup,
+        tasks: asyncio.TaskGroup,
         limits: Limits,
         connections_max: int,
         on_closed: Callable[[Closed], None],
         on_refused: Callable[[str], None],
+        on_dropped: Callable[[int], None],
     ) -> None:
         self.authenticator = authenticator
         self.pipeline = pipeline
@@ -64,15 +66,20 @@ class MqttDoor:
         self.limits = limits
         self.on_closed = on_closed
         self.on_refused = on_refused
+        self.on_dropped = on_dropped
         self._connections_max = connections_max
         self._open: set[MqttConnection] = set()
         self.draining = False
 
     def protocol(self) -> StreamDriver[Event]:
         """For `create_server`: a driver with a machine and a connection behind it."""
-        connection = MqttConnection(self)
+        return MqttConnection(self).driver
+
+    def remember(self, connection: "MqttConnection") -> None:
+        """A connection is open."""
         self._open.add(connection)
-        return connection.driver
+        if self.draining:
+            connection.end(Reason.SERVER_SHUTTING_DOWN, "the platform is shutting down")
 
     def is_full(self) -> bool:
         """Whether one more connection is one too many (its own is already counted)."""
@@ -94,13 +101,15 @@ class MqttConnection:
 
     def __init__(self, door: MqttDoor) -> None:
         self._door = door
-        self._machine = ServerMachine(door.limits, door.clock.monotonic_s())
-        self.driver: StreamDriver[Event] = StreamDriver(self._machine, self._on_events)
+        self._machine = ServerMachine(door.limits, asyncio.get_running_loop().time())
+        self.driver: StreamDriver[Event] = StreamDriver(self._machine, self._on_events, lambda: door.remember(self))
         self.client_id = ""
         self._who: SignedIn | None = None
         self._will: Will | None = None
         self._epoch = 0
         self._listens: dict[str, tuple[tuple[str, ...], int]] = {}
+        self._refused: dict[bytes, Reason] = {}
+        self._over = False
         self._name = "mqtt"
 
     # -- what the machine says ------------------------------------------------------------------------------
@@ -130,25 +139,34 @@ class MqttConnection:
             Authenticated(who, self._name, event.topics, event.payloads, event.identifiers), self
         )
         if self._machine.in_flight > IN_FLIGHT_311_MAX:
-            self.driver.hold("in flight")
+            self.driver.hold("in flight", excuses=True)
 
     async def _sign_in(self, connect: Connect) -> None:
-        door = self._door
+        """A task of the door's: whatever goes wrong in here ends this connection and nothing else."""
         try:
-            if door.draining:
-                raise Refused("shutting_down", "the platform is shutting down")
-            if door.is_full() or door.pipeline.intake.trouble:
-                raise Refused("unavailable", "the platform takes no more connections now")
-            principal = await door.authenticator.sign_in(connect.user_name, connect.password)
-            who = door.pipeline.admit(principal)
+            await self._let_in(connect)
         except Refused as refused:
-            door.on_refused(refused.code)
-            reason = Reason(refused.error.mqtt_reason)
-            self._closed(self._machine.refuse(reason, refused.detail))
-            return
-        if not self.driver.is_open:
-            return
-        self._accept(connect, principal, who)
+            self._door.on_refused(refused.code)
+            self._closed(self._machine.refuse(Reason(refused.error.mqtt_reason), refused.detail))
+        except Exception:
+            log.exception("a connection failed on our side while it signed in; it is closed")
+            self._door.on_refused("internal")
+            self.end(Reason.UNSPECIFIED, "internal error")
+
+    async def _let_in(self, connect: Connect) -> None:
+        door = self._door
+        if door.draining:
+            raise Refused("shutting_down", "the platform is shutting down")
+        if door.is_full() or door.pipeline.intake.trouble:
+            raise Refused("unavailable", "the platform takes no more connections now")
+        with door.connections.watch() as changed:
+            principal = await door.authenticator.sign_in(connect.user_name, connect.password)
+            while principal.device.key in changed:
+                changed.clear()
+                principal = await door.authenticator.sign_in(connect.user_name, connect.password)
+        if self._machine.phase is not Phase.AUTHENTICATING:
+            return  # it went away, or took too long, while it was looked up
+        self._accept(connect, principal, door.pipeline.admit(principal))
         self.driver.release("sign-in")
         self.driver.flush()
 
@@ -163,7 +181,7 @@ class MqttConnection:
         self._epoch = door.sessions.connected(
             device.key, principal.profile.expected_interval_s, self._name, self.driver.peer
         )
-        events = self._machine.accept(door.clock.monotonic_s(), assigned)
+        events = self._machine.accept(self.driver.now(), assigned)
         self.driver.rearm()
         if events:
             self._on_events(self.driver, events)
@@ -189,7 +207,12 @@ class MqttConnection:
         return Reason.SUCCESS if held else Reason.NO_SUBSCRIPTION_EXISTED
 
     def _closed(self, event: Closed) -> None:
-        """The end, whoever made it. A will of a lost connection goes the way of any message [MQTT-3.1.2-8]."""
+        """The end, whoever made it, and once. A will of a lost connection goes the way of any message
+        [MQTT-3.1.2-8].
+        """
+        if self._over:
+            return
+        self._over = True
         who, will, self._who = self._who, self._will, None
         self._door.on_closed(event)
         if who:
@@ -204,38 +227,45 @@ class MqttConnection:
     # -- what others say ------------------------------------------------------------------------------------
 
     def settle(self, identifiers: list[bytes], failed: Failed | None) -> None:
-        """Depositor: the commit is done."""
-        self.answer(identifiers, Reason.SUCCESS, failed)
-
-    def answer(self, identifiers: list[bytes], reason: Reason, failed: Failed | None) -> None:
-        """PUBACK to those of QoS 1. What is not durable is never acknowledged: MQTT 5 hears 0x97, 3.1.1 loses its
-        connection and sends again.
+        """Depositor: PUBACK to those of QoS 1, in the order in which they came [MQTT-4.6.0-2]. What is not durable is
+        never acknowledged: MQTT 5 hears 0x97, 3.1.1 loses its connection and sends again.
         """
+        if failed and b"" in identifiers:
+            self._door.on_dropped(identifiers.count(b""))
         if failed and (self._machine.level != 5 or failed.code != "storage_full"):
             self.end(Reason.SERVER_UNAVAILABLE, failed.detail)
             return
         if b"" in identifiers:
             identifiers = [identifier for identifier in identifiers if identifier]
-        if identifiers:
-            self._machine.acknowledge(identifiers, Reason.QUOTA_EXCEEDED if failed else reason)
-            self.driver.flush()
+        if self._refused:
+            for reason, run in groupby(identifiers, lambda it: self._refused.pop(it, Reason.SUCCESS)):
+                self._machine.acknowledge(list(run), Reason.QUOTA_EXCEEDED if failed else reason)
+        elif identifiers:
+            self._machine.acknowledge(identifiers, Reason.QUOTA_EXCEEDED if failed else Reason.SUCCESS)
+        self.driver.flush()
         if self._machine.in_flight <= IN_FLIGHT_311_MAX:
             self.driver.release("in flight")
 
-    def refusing(self, reason: str) -> Depositor:
+    def refuse(self, identifiers: list[bytes], reason: str) -> None:
         """Depositor: MQTT 5 hears why with its PUBACK; 3.1.1 knows no other answer than success."""
-        return self if self._machine.level == 4 else RefusedMessages(self, _puback_reason(reason))
+        if self._machine.level == 5:
+            answer = Reason(ERRORS[reason].mqtt_reason)
+            self._refused.update((identifier, answer) for identifier in identifiers if identifier)
 
     def hold(self) -> None:
         """Depositor."""
-        self.driver.hold("log")
+        self.driver.hold("log", excuses=True)
 
     def resume(self) -> None:
         """Depositor."""
         self.driver.release("log")
 
     def cut(self, refused: Refused) -> None:
-        """Connection: the device may no longer be here."""
+        """Connection: the device may no longer be here, and its will no longer be done."""
+        if self._who and self._will:
+            self._will = None
+            self._door.pipeline.reject(self._who.device, refused.code, 1)
+            self._door.pipeline.intake.enlist(self, [b""])
         self.end(Reason(refused.error.mqtt_reason), refused.detail)
 
     def reauthorise(self, principal: Principal) -> None:
@@ -244,7 +274,11 @@ class MqttConnection:
             self._who = self._door.pipeline.admit(principal)
 
     def notify(self, notice: str, body: bytes) -> None:
-        """Connection: at most once to each connection, at the best QoS of the filters that match."""
+        """Connection: at most once to each connection, at the best QoS of the filters that match; nothing is kept for
+        one that does not read.
+        """
+        if self.driver.is_choked:
+            return
         qos = max((granted for notices, granted in self._listens.values() if notice in notices), default=None)
         if qos is None or not self._who:
             return
@@ -254,31 +288,3 @@ class MqttConnection:
     def end(self, reason: Reason, detail: str) -> None:
         """Close from our side."""
         self._closed(self._machine.close(reason, detail))
-
-
-class RefusedMessages:
-    """Answers for the messages of a connection that were rejected."""
-
-    def __init__(self, connection: MqttConnection, reason: Reason) -> None:
-        self._connection = connection
-        self._reason = reason
-
-    def settle(self, identifiers: list[bytes], failed: Failed | None) -> None:
-        """Depositor."""
-        self._connection.answer(identifiers, self._reason, failed)
-
-    def refusing(self, reason: str) -> Depositor:
-        """Depositor."""
-        return self._connection.refusing(reason)
-
-    def hold(self) -> None:
-        """Depositor."""
-        self._connection.hold()
-
-    def resume(self) -> None:
-        """Depositor."""
-        self._connection.resume()
-
-
-def _puback_reason(code: str) -> Reason:
-    return Reason(ERRORS[code].mqtt_reason)

@@ -81,7 +81,7 @@ class Pipeline:
     ) -> None:
         self.intake = intake
         self._translator = translator
-        self._connections = connections
+        self.connections = connections
         self._on_admitted = on_admitted
         self._on_status = on_status
         self._on_received = on_received
@@ -105,8 +105,9 @@ class Pipeline:
         self._on_received(messages.door, len(messages.topics))
         done = [self._translate(routed) for routed in self._route(messages)]
         for translated in done:
-            answer = depositor.refusing(translated.reason) if translated.reason else depositor
-            self.intake.enlist(answer, translated.identifiers)
+            if translated.reason:
+                depositor.refuse(translated.identifiers, translated.reason)
+            self.intake.enlist(depositor, translated.identifiers)
         return done
 
     def _route(self, messages: Authenticated) -> Iterator[Routed]:
@@ -140,6 +141,7 @@ class Pipeline:
                 self._tell(who.device, to, dead[-1].reason, dead[-1].detail, len(dead), kept="as a dead letter")
             return Translated(routed.identifiers, dead_letters=dead)
         if to.purpose is Purpose.STATUS:
+            self.intake.batch().messages += len(payloads)
             self._on_status(who.device, payloads[-1])
             return Translated(routed.identifiers)
         self.reject(who.device, to.reason, len(payloads))
@@ -155,4 +157,4 @@ class Pipeline:
     def _tell(self, device: DeviceKey, to: Route, reason: str, detail: str, count: int, *, kept: str) -> None:
         """MQTT 3.1.1 has no words for a refusal, so a device that wants to know listens to `errors`."""
         notice = {"reason": reason, "detail": detail, "topic": to.topic, "messages": count, "kept": kept}
-        self._connections.notify(device, "errors", msgspec.json.encode(notice))
+        self.connections.notify(device, "errors", msgspec.json.encode(notice))

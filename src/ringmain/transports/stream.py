@@ -14,6 +14,14 @@ EventT = TypeVar("EventT")
 WRITE_BUFFER_BYTES_MAX = 256 * 1024
 """Unread answers before we stop reading from that peer; an acknowledgement has four bytes."""
 
+CLOSE_DEADLINE_S = 5.0
+"""For a peer to take our last bytes. One that does not read would keep its closed socket open for ever."""
+
+EXCUSED_S = 1.0
+"""While it is we who do not listen, the peer's silence is looked at again after this time."""
+
+_UNREAD = "unread answers"
+
 
 class Machine(Protocol[EventT_co]):
     """The four verbs of a protocol machine, and the news that the socket is gone."""
@@ -31,15 +39,21 @@ class StreamDriver(asyncio.Protocol, Generic[EventT]):
     """
 
     def __init__(
-        self, machine: Machine[EventT], owner: Callable[["StreamDriver[EventT]", Sequence[EventT]], None]
+        self,
+        machine: Machine[EventT],
+        owner: Callable[["StreamDriver[EventT]", Sequence[EventT]], None],
+        on_open: Callable[[], None] = lambda: None,
     ) -> None:
+        """`on_open` is told when there is a connection: with TLS, one whose handshake failed never was."""
         self.machine = machine
         self.peer = ""
         self._owner = owner
+        self._on_open = on_open
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._holds: set[str] = set()
+        self._last_call: asyncio.TimerHandle | None = None
+        self._holds: dict[str, bool] = {}
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """asyncio: the socket is open."""
@@ -47,6 +61,7 @@ class StreamDriver(asyncio.Protocol, Generic[EventT]):
         transport.set_write_buffer_limits(high=WRITE_BUFFER_BYTES_MAX)
         self.peer = _peer(transport)
         self._arm()
+        self._on_open()
 
     def data_received(self, data: bytes) -> None:
         """asyncio: bytes."""
@@ -58,19 +73,20 @@ class StreamDriver(asyncio.Protocol, Generic[EventT]):
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio names it
         """asyncio: the socket is gone."""
         self._transport = None
-        if self._timer:
-            self._timer.cancel()
+        for timer in (self._timer, self._last_call):
+            if timer:
+                timer.cancel()
         events = self.machine.lost()
         if events:
             self._owner(self, events)
 
     def pause_writing(self) -> None:
         """asyncio: the peer does not read."""
-        self.hold("unread answers")
+        self.hold(_UNREAD)
 
     def resume_writing(self) -> None:
         """asyncio: it reads again."""
-        self.release("unread answers")
+        self.release(_UNREAD)
 
     def flush(self) -> None:
         """Write what the machine has to say."""
@@ -78,22 +94,25 @@ class StreamDriver(asyncio.Protocol, Generic[EventT]):
         if data and self._transport:
             self._transport.write(data)
 
-    def hold(self, reason: str) -> None:
-        """Stop reading this socket until every reason is released."""
-        self._holds.add(reason)
+    def hold(self, reason: str, *, excuses: bool = False) -> None:
+        """Stop reading this socket until every reason is released. One that `excuses` is our fault: the machine's
+        deadline does not pass meanwhile.
+        """
+        self._holds[reason] = excuses
         if self._transport and self._transport.is_reading():
             self._transport.pause_reading()
 
     def release(self, reason: str) -> None:
         """Take a reason to hold away."""
-        self._holds.discard(reason)
+        self._holds.pop(reason, None)
         if not self._holds and self._transport and not self._transport.is_closing():
             self._transport.resume_reading()
 
     def close(self) -> None:
-        """Send what is left and close."""
+        """Send what is left and close, at the latest after `CLOSE_DEADLINE_S`."""
         self.flush()
-        if self._transport:
+        if self._transport and not self._last_call:
+            self._last_call = self._loop.call_later(CLOSE_DEADLINE_S, self.abort)
             self._transport.close()
 
     def abort(self) -> None:
@@ -105,6 +124,15 @@ class StreamDriver(asyncio.Protocol, Generic[EventT]):
     def is_open(self) -> bool:
         """Whether there still is a socket."""
         return self._transport is not None
+
+    @property
+    def is_choked(self) -> bool:
+        """Whether the peer leaves our answers unread."""
+        return _UNREAD in self._holds
+
+    def now(self) -> float:
+        """The time of the machine: what its deadlines are counted in."""
+        return self._loop.time()
 
     def rearm(self) -> None:
         """The machine's deadline came nearer (it is looked at again only when the old one has passed)."""
@@ -119,6 +147,9 @@ class StreamDriver(asyncio.Protocol, Generic[EventT]):
             self._timer = self._loop.call_at(deadline, self._wake)
 
     def _wake(self) -> None:
+        if any(self._holds.values()):
+            self._timer = self._loop.call_later(EXCUSED_S, self._wake)
+            return
         events = self.machine.wake(self._loop.time())
         if events:
             self._owner(self, events)

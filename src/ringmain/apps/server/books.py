@@ -15,7 +15,7 @@ _VIOLATIONS = frozenset(
         Reason.CLIENT_IDENTIFIER_NOT_VALID, Reason.BAD_AUTHENTICATION_METHOD, Reason.TOPIC_NAME_INVALID,
         Reason.TOPIC_FILTER_INVALID, Reason.TOPIC_ALIAS_INVALID, Reason.RECEIVE_MAXIMUM_EXCEEDED,
         Reason.PACKET_TOO_LARGE, Reason.RETAIN_NOT_SUPPORTED, Reason.QOS_NOT_SUPPORTED,
-        Reason.SUBSCRIPTION_IDENTIFIERS_NOT_SUPPORTED,
+        Reason.SUBSCRIPTION_IDENTIFIERS_NOT_SUPPORTED, Reason.QUOTA_EXCEEDED,
     }
 )  # fmt: skip
 
@@ -55,6 +55,10 @@ class Books:
     def refused(self, code: str) -> None:
         """A sign-in was refused."""
         self._metrics.auth_refusals.of(code).inc()
+
+    def dropped(self, count: int) -> None:
+        """Messages of QoS 0 came while there was no room: nobody will send them again."""
+        self._metrics.readings.of("dropped").inc(count)
 
     def closed(self, event: Closed) -> None:
         """A connection ended; if the peer broke the standard, that is counted."""

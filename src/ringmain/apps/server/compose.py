@@ -63,8 +63,8 @@ STORE_THREADS = 1
 SLEEP_S_MAX = 30 * 86_400
 """A device may announce to be away for a month at most."""
 
-RELEASE_AGAIN_S = 5.0
-"""After an activation the last quarantined readings are still on their way through the log."""
+RELEASE_AGAIN_S = 1.0
+"""After an activation the last quarantined readings are still on their way through the log: look again so often."""
 
 
 class _Status(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -172,6 +172,7 @@ class House:
             connections_max=mqtt.connections_max,
             on_closed=self.books.closed,
             on_refused=self.books.refused,
+            on_dropped=self.books.dropped,
         )
 
     def context(self, addresses: Sequence[tuple[str, str]]) -> Context:
@@ -246,6 +247,7 @@ class House:
 
     def _device_changed(self, device: Device, before: LifecycleState) -> None:
         """A committed transition: those who may no longer be here are cut now, within the same turn of the loop."""
+        self.connections.changed(device.key)
         self.zones.note(device)
         notice = {"state": device.state, "before": before}
         self.connections.notify(device.key, "lifecycle", msgspec.json.encode(notice))
@@ -259,20 +261,30 @@ class House:
             self._tasks.create_task(self._release(device))
 
     async def _release(self, device: Device) -> None:
-        """A device became active: its connections write to the store from now on, and what waited follows. Readings
-        that are still in the log with their quarantine mark are fetched by a second look.
+        """A device became active: its connections write to the store from now on, and what waited follows. What lies
+        in the log with its quarantine mark follows too: the last look comes when the store has passed all of that.
         """
+        marked: Offset | None = None
+        while not self.draining:
+            try:
+                if marked is None:
+                    await self._reauthorise(device)
+                    await self.intake.drain()
+                    marked = self.queue.extent().last
+                last_look = self.ingestion.stored >= marked
+                if await self.timeseries.release(device.key):
+                    self.aggregation.notice()
+                if last_look:
+                    return
+            except Failed as failed:
+                log.error("quarantined readings of a device stay where they are for now: %s", failed.detail)
+            await asyncio.sleep(RELEASE_AGAIN_S)
+
+    async def _reauthorise(self, device: Device) -> None:
         profile = await self.directory.profile(device.tenant, device.profile)
         if profile is not None:
             for connection in self.connections.of(device.key):
                 connection.reauthorise(Principal(device, profile))
-        for pause_s in (0.0, RELEASE_AGAIN_S):
-            await asyncio.sleep(pause_s)
-            try:
-                if await self.timeseries.release(device.key):
-                    self.aggregation.notice()
-            except Failed as failed:
-                log.error("quarantined readings of a device stay where they are: %s", failed.detail)
 
     async def replay(self, letter: StoredDeadLetter) -> Replayed:
         """Bring a dead letter through the door again, as its device is now."""

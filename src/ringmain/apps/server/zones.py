@@ -5,11 +5,15 @@ runs are loaded at the start. A changed site is noticed within `REFRESH_S`.
 """
 
 import asyncio
+import logging
 
 from ringmain.model.device import Device
+from ringmain.model.errors import Failed
 from ringmain.model.ids import DeviceId, DeviceKey, TenantId
 from ringmain.ports.directory import Directory
 from ringmain.ports.registry import Registry
+
+log = logging.getLogger(__name__)
 
 REFRESH_S = 10.0
 PAGE = 5_000
@@ -48,7 +52,10 @@ class Zones:
         """Look at the sites again and again, until cancelled."""
         while True:
             await asyncio.sleep(REFRESH_S)
-            await self._load_sites()
+            try:
+                await self._load_sites()
+            except Failed as failed:
+                log.warning("the sites were not looked at, their zones stay as they were: %s", failed.detail)
 
     async def _load_sites(self) -> None:
         for tenant in await self._directory.tenants():

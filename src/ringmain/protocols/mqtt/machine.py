@@ -36,6 +36,9 @@ CONNECT_BYTES_MAX = 65_536
 """Before it has signed in, a peer can not make us hold more than this. A CONNECT of a device has some 200 bytes;
 the rest is room for a will."""
 
+WAITING_BYTES_MAX = 524_288
+"""What comes right behind CONNECT waits for the sign-in. The driver stops to read, so it is two reads at most."""
+
 TOPICS_REMEMBERED = 256
 """Topic names already validated on this connection; when full it starts over."""
 
@@ -71,6 +74,8 @@ class ServerMachine:
         if self.phase is Phase.CLOSED:
             return []
         self._heard = now if self.phase is Phase.CONNECTED else self._heard
+        if self.phase is Phase.AUTHENTICATING:
+            return self._wait(data)
         if self._wanted:
             self._chunks.append(data)
             self._held += len(data)
@@ -194,6 +199,15 @@ class ServerMachine:
             self._held = len(data) - at
             self._wanted = max(self._wanted, self._held + 1)
 
+    def _wait(self, data: bytes) -> list[Event]:
+        """Keep what comes while the sign-in is checked."""
+        self._chunks.append(data)
+        self._held += len(data)
+        if self._held <= WAITING_BYTES_MAX:
+            return []
+        self._chunks.clear()
+        return [self._end(Reason.QUOTA_EXCEEDED, f"{self._held} bytes before the CONNACK, limit {WAITING_BYTES_MAX}")]
+
     def _remember(self, topic: bytes) -> None:
         topic_name(topic)
         if len(self._topics) >= TOPICS_REMEMBERED:
@@ -241,15 +255,20 @@ class ServerMachine:
                     self._sent.remove(identifier)
                     events.append(Delivered(identifier))
             case packets.DISCONNECT:
-                reason, _ = packets.read_disconnect(body, self.level)
-                self.phase = Phase.CLOSED
-                events.append(Closed(Reason.SUCCESS, "disconnected", by_peer=True, publish_will=reason != 0))
+                events.append(self._disconnect(body))
                 return False
             case packets.AUTH if self.level == 5:
                 raise ProtocolViolation(Reason.PROTOCOL_ERROR, "AUTH without an authentication method")
             case _:
                 raise ProtocolViolation(Reason.MALFORMED_PACKET, f"packet type {kind} from a client")
         return True
+
+    def _disconnect(self, body: bytes) -> Closed:
+        reason, found = packets.read_disconnect(body, self.level)
+        if found.get(Property.SESSION_EXPIRY) and not _number(self.connect, Property.SESSION_EXPIRY, 0):
+            raise ProtocolViolation(Reason.PROTOCOL_ERROR, "session expiry was 0 and may not be set", "MQTT-3.14.2.2.2")
+        self.phase = Phase.CLOSED
+        return Closed(Reason.SUCCESS, "disconnected", by_peer=True, publish_will=reason != 0)
 
     def _connect(self, connect: Connect, events: list[Event]) -> None:
         self.connect, self.level = connect, connect.level
@@ -310,14 +329,18 @@ class ServerMachine:
 
     def grant(self, identifier: int, reasons: list[int]) -> None:
         """SUBACK."""
-        self._out.append(packets.write_suback(self.level, identifier, reasons))
+        if self.phase is Phase.CONNECTED:
+            self._out.append(packets.write_suback(self.level, identifier, reasons))
 
     def release(self, identifier: int, reasons: list[int]) -> None:
         """UNSUBACK."""
-        self._out.append(packets.write_unsuback(self.level, identifier, reasons))
+        if self.phase is Phase.CONNECTED:
+            self._out.append(packets.write_unsuback(self.level, identifier, reasons))
 
     def publish(self, topic: str, payload: bytes, qos: int) -> bool:
         """Send a message; False where the peer's receive maximum or packet size leaves no room for it."""
+        if self.phase is not Phase.CONNECTED:
+            return False
         identifier = 0
         if qos:
             if len(self._sent) >= min(self._peer_receive_maximum, self.limits.receive_maximum):
@@ -376,7 +399,10 @@ class ServerMachine:
         """Say why, as far as the peer's version has words for it (§4.13), and be closed."""
         phase, self.phase = self.phase, Phase.CLOSED
         if phase is Phase.CONNECTED and self.level == 5:
-            self._out.append(packets.write_disconnect(reason, detail[:200]))
+            data = packets.write_disconnect(reason, detail[:200])
+            if len(data) > self._peer_packet_bytes_max:  # [MQTT-3.14.2-3]
+                data = packets.write_disconnect(reason)
+            self._out.append(data)
         elif phase in (Phase.AUTHENTICATING, Phase.EXPECT_CONNECT) and self._may_answer(reason):
             self._out.append(packets.write_connack(self.level, reason) or b"")
         return Closed(reason, detail, by_peer=False, publish_will=phase is Phase.CONNECTED)
@@ -402,6 +428,6 @@ def _long_length(data: bytes, at: int, end: int) -> tuple[int, int]:
     return 0, 0
 
 
-def _number(connect: Connect, name: Property, default: int) -> int:
-    value = connect.properties.get(name, default)
+def _number(connect: Connect | None, name: Property, default: int) -> int:
+    value = connect.properties.get(name, default) if connect else default
     return value if isinstance(value, int) else default

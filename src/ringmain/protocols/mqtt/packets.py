@@ -10,7 +10,7 @@ import msgspec
 
 from ringmain.protocols.mqtt import properties, wire
 from ringmain.protocols.mqtt.properties import Properties, Property
-from ringmain.protocols.mqtt.reasons import CONNACK_311, ProtocolViolation, Reason
+from ringmain.protocols.mqtt.reasons import CONNACK_311, NOT_IN_CONNACK, NOT_IN_DISCONNECT, ProtocolViolation, Reason
 from ringmain.protocols.mqtt.topics import topic_filter, topic_name
 from ringmain.protocols.mqtt.wire import Cursor
 
@@ -125,6 +125,8 @@ def _subscription(raw: bytes, options: int) -> Subscription:
         if violation.reason is Reason.TOPIC_FILTER_INVALID:
             return Subscription("", qos, no_local, Reason.TOPIC_FILTER_INVALID)
         raise
+    if no_local and pattern.startswith("$share/"):
+        raise ProtocolViolation(Reason.PROTOCOL_ERROR, "no local on a shared subscription", "MQTT-3.8.3-4")
     shared = Reason.SHARED_SUBSCRIPTIONS_NOT_SUPPORTED if pattern.startswith("$share/") else None
     return Subscription(pattern, qos, no_local, shared)
 
@@ -192,7 +194,7 @@ def read_publish_properties(data: bytes, start: int, end: int) -> tuple[int, Pro
 def write_connack(level: int, reason: Reason, found: Properties = properties.NONE) -> bytes | None:
     """CONNACK without a session present (§3.2); None where 3.1.1 has no code for the reason: just close."""
     if level == 5:
-        return wire.packet(CONNACK << 4, bytes((0, reason)) + properties.encode(found))
+        return wire.packet(CONNACK << 4, bytes((0, NOT_IN_CONNACK.get(reason, reason))) + properties.encode(found))
     code = CONNACK_311.get(reason)
     return None if code is None else bytes((CONNACK << 4, 2, 0, code))
 
@@ -226,4 +228,5 @@ def write_publish(level: int, topic: str, payload: bytes, qos: int, identifier: 
 def write_disconnect(reason: Reason, explanation: str = "") -> bytes:
     """DISCONNECT from the server, which only MQTT 5 has (§3.14). The reason string is for people."""
     found: dict[Property, properties.Value] = {Property.REASON_STRING: explanation} if explanation else {}
+    reason = NOT_IN_DISCONNECT.get(reason, reason)
     return wire.packet(DISCONNECT << 4, bytes((reason,)) + properties.encode(found))
