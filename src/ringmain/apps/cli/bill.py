@@ -4,7 +4,7 @@ import click
 
 from ringmain.apps.cli.client import Client
 from ringmain.apps.cli.output import FORMATS, Format, show, show_one
-from ringmain.apps.cli.settings import configuration
+from ringmain.apps.cli.settings import configuration, tenant
 
 
 @click.group()
@@ -18,7 +18,7 @@ def bill() -> None:
 @FORMATS
 def list_bills(account: str | None, limit: int | None, output: Format) -> None:
     """List bills by number."""
-    with Client(configuration()) as client:
+    with Client(configuration(), tenant()) as client:
         show(client.pages("/api/v1/bills", {"account": account}, limit), output)
 
 
@@ -27,5 +27,5 @@ def list_bills(account: str | None, limit: int | None, output: Format) -> None:
 @FORMATS
 def show_bill(number: int, output: Format) -> None:
     """Show the bill of a NUMBER with its lines."""
-    with Client(configuration()) as client:
+    with Client(configuration(), tenant()) as client:
         show_one(client.get(f"/api/v1/bills/{number}"), output)

@@ -18,6 +18,7 @@ import msgspec
 from ringmain.apps.cli.exits import CommandError, Exit
 from ringmain.apps.config import Config
 from ringmain.apps.server.ownership import owner_of
+from ringmain.model.ids import DEFAULT_TENANT, TenantId
 
 TIMEOUT_S = 120
 """An import of 250,000 devices takes some 20 s; a platform that needs longer than this does not answer any more."""
@@ -60,8 +61,9 @@ class _UnixConnection(http.client.HTTPConnection):
 class Client:
     """The API of the platform that owns the configured data directory: `with Client(config) as client`."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, tenant: TenantId = DEFAULT_TENANT) -> None:
         self._config = config
+        self._tenant = tenant
         self._connection = _UnixConnection(config.socket_path)
         self._headers = {"accept": "application/json"}
 
@@ -81,6 +83,12 @@ class Client:
             self._connection.close()
             raise NotRunning(self._config) from error
         self._headers["authorization"] = f"Bearer {token}"
+        if self._tenant != DEFAULT_TENANT:
+            try:
+                self._headers["authorization"] = f"Bearer {self._tenant_token()}"
+            except BaseException:
+                self._connection.close()
+                raise
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
@@ -110,6 +118,19 @@ class Client:
             if cursor is None:
                 return
             count = None if count is None else count - len(page["items"])
+
+    def _tenant_token(self) -> str:
+        """The tenant's administrator's token. The operator's own opens the default tenant alone, so one is asked for
+        at first use and kept beside it; whoever can read the one can read the other.
+        """
+        path = self._config.admin_token_path.parent / "tenants" / f"{self._tenant}.token"
+        if path.is_file():
+            return path.read_text(encoding="ascii").strip()
+        token = str(self.post(f"/api/v1/tenants/{quote(self._tenant, safe='')}/tokens")["token"])
+        path.parent.mkdir(mode=0o700, exist_ok=True)
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+            file.write(token + "\n")
+        return token
 
     def _ask(self, method: str, target: str, body: bytes | None, media: str) -> Any:
         headers = {**self._headers, "content-type": media} if body is not None else self._headers

@@ -15,7 +15,7 @@ import msgspec
 from ringmain.apps.cli.client import Client, NotRunning, device_path
 from ringmain.apps.cli.exits import CommandError, Exit
 from ringmain.apps.cli.output import FORMATS, Format, show, show_one
-from ringmain.apps.cli.settings import configuration
+from ringmain.apps.cli.settings import configuration, tenant
 from ringmain.model.device import LifecycleState
 
 _COLUMNS = ("id", "profile", "state", "site", "state_since")
@@ -67,7 +67,7 @@ def add(id: str, profile: str, token: str | None, output: Format) -> None:
 def list_devices(state: LifecycleState | None, limit: int | None, output: Format) -> None:
     """List devices by id."""
     query = {"state": state.value if state else None}
-    with Client(configuration()) as client:
+    with Client(configuration(), tenant()) as client:
         show(client.pages("/api/v1/devices", query, limit), output, _COLUMNS)
 
 
@@ -76,7 +76,7 @@ def list_devices(state: LifecycleState | None, limit: int | None, output: Format
 @FORMATS
 def show_device(id: str, output: Format) -> None:
     """Show one device, its session and its latest readings."""
-    with Client(configuration()) as client:
+    with Client(configuration(), tenant()) as client:
         found = dict(client.get(device_path(id)))
         found["session"] = client.get(device_path(id, "session"))
         found["latest"] = client.get(device_path(id, "latest"))["items"]
@@ -127,7 +127,7 @@ def decommission(ids: tuple[str, ...], yes: bool, output: Format) -> None:
 
 
 def _show_token(id: str, verb: str, output: Format) -> None:
-    with Client(configuration()) as client:
+    with Client(configuration(), tenant()) as client:
         answer = client.post(device_path(id, verb))
     show_one({**answer["device"], "token": answer["token"]}, output)
 
@@ -135,7 +135,7 @@ def _show_token(id: str, verb: str, output: Format) -> None:
 def _move(ids: tuple[str, ...], verb: str, output: Format) -> None:
     moved = []
     try:
-        with Client(configuration()) as client:
+        with Client(configuration(), tenant()) as client:
             for id in ids:
                 moved.append(client.post(device_path(id, verb)))  # noqa: PERF401  # what came before a refusal stays
     finally:
@@ -147,12 +147,12 @@ def _move(ids: tuple[str, ...], verb: str, output: Format) -> None:
 def _make(text: str, output: Format) -> None:
     config = configuration()
     try:
-        with Client(config) as client:
+        with Client(config, tenant()) as client:
             result = client.post_csv("/api/v1/devices/import", text)
     except NotRunning:
         from ringmain.apps.cli.offline import import_offline  # noqa: PLC0415  # opens the registry: only now
 
-        result = msgspec.to_builtins(asyncio.run(import_offline(config, text)))
+        result = msgspec.to_builtins(asyncio.run(import_offline(config, tenant(), text)))
     for profile in result["profiles_created"]:
         click.echo(f"made the profile {profile}, which was not there; it takes any channel", err=True)
     created, unchanged = result["created"], result["unchanged"]

@@ -14,6 +14,7 @@ from ringmain.apps.cli.lazy import Lazy, LazyGroup
 from ringmain.apps.cli.settings import Invocation
 from ringmain.apps.config_load import ConfigError
 from ringmain.model.errors import RingmainError
+from ringmain.model.ids import DEFAULT_TENANT, TenantId, is_name
 
 COMMANDS = {
     "up": Lazy("ringmain.apps.cli.up:up", "Run the platform: MQTT, HTTP, storage and billing in one process."),
@@ -30,9 +31,10 @@ COMMANDS = {
 @click.option(
     "--set", "assignments", multiple=True, metavar="KEY=VALUE", help="Set one key, such as mqtt.port=1884; repeatable."
 )
+@click.option("--tenant", default=DEFAULT_TENANT, show_default=True, help="Whose devices and bills.")
 @click.version_option(__version__, message="%(version)s")
 @click.pass_context
-def ringmain(context: click.Context, file: Path | None, assignments: tuple[str, ...]) -> None:
+def ringmain(context: click.Context, file: Path | None, assignments: tuple[str, ...], tenant: str) -> None:
     r"""A machine-to-machine platform: devices in, exact bills out, durable at every step.
 
     \b
@@ -41,7 +43,9 @@ def ringmain(context: click.Context, file: Path | None, assignments: tuple[str, 
     Exit codes: 0 done, 1 fault of ours, 2 usage, 3 configuration,
     4 not reachable or not available, 5 refused, 130 interrupted.
     """
-    context.obj = Invocation(file, assignments)
+    if not is_name(tenant):
+        raise click.BadParameter("a tenant's name is 1-64 of A-Z a-z 0-9 . _ : @ ~ -", param_hint="--tenant")
+    context.obj = Invocation(file, assignments, TenantId(tenant))
 
 
 def main() -> None:

@@ -13,14 +13,16 @@ from ringmain.adapters.embedded.registry import Registry
 from ringmain.apps.config import Config
 from ringmain.apps.server.identity import Identity, load_or_create
 from ringmain.apps.server.ownership import own
-from ringmain.model.ids import DEFAULT_TENANT
+from ringmain.model.ids import DEFAULT_TENANT, TenantId
 from ringmain.model.site import Site
 from ringmain.services.lifecycle.service import ImportResult, Lifecycle
 from ringmain.services.lifecycle.tokens import TokenDigest
 
 
-async def import_offline(config: Config, text: str) -> ImportResult:
-    """Import a CSV file into the default tenant. Raises `Owned` where a platform has come up in the meantime."""
+async def import_offline(config: Config, tenant: TenantId, text: str) -> ImportResult:
+    """Import a CSV file. Only the default tenant is made where it is missing. Raises `Owned` where a platform has
+    come up in the meantime.
+    """
     clock = EmbeddedClock()
     with own(config.storage_dir):
         identity = load_or_create(config.storage_dir, clock.now_ms(), config.tls.names)
@@ -35,7 +37,7 @@ async def import_offline(config: Config, text: str) -> ImportResult:
             lifecycle = Lifecycle(
                 Registry(database), directory, Credentials(database), clock, TokenDigest(identity.pepper)
             )
-            return await lifecycle.import_csv(DEFAULT_TENANT, text)
+            return await lifecycle.import_csv(tenant, text)
         finally:
             await database.close()
 

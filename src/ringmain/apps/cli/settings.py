@@ -12,13 +12,15 @@ import msgspec
 
 from ringmain.apps.config import Config
 from ringmain.apps.config_load import ConfigError, Loaded, load
+from ringmain.model.ids import DEFAULT_TENANT, TenantId
 
 
 class Invocation(msgspec.Struct, frozen=True):
-    """The options before the command: `--config FILE` and every `--set KEY=VALUE`."""
+    """The options before the command: `--config FILE`, every `--set KEY=VALUE`, and `--tenant NAME`."""
 
     file: Path | None = None
     assignments: tuple[str, ...] = ()
+    tenant: TenantId = DEFAULT_TENANT
 
 
 _SERVER_FLAGS = {
@@ -42,7 +44,7 @@ def server_flags(function: Command) -> Command:
 
 def loaded(arguments: Mapping[str, object] | None = None) -> Loaded:
     """The configuration of this invocation. `arguments` are those that `server_flags` gave; None means not named."""
-    invocation = click.get_current_context().find_object(Invocation) or Invocation()
+    invocation = _invocation()
     flags: dict[str, tuple[str, object]] = {}
     for assignment in invocation.assignments:
         path, equals, value = assignment.partition("=")
@@ -59,3 +61,12 @@ def loaded(arguments: Mapping[str, object] | None = None) -> Loaded:
 def configuration(arguments: Mapping[str, object] | None = None) -> Config:
     """Only the values of `loaded`."""
     return loaded(arguments).config
+
+
+def tenant() -> TenantId:
+    """Whom this invocation speaks for."""
+    return _invocation().tenant
+
+
+def _invocation() -> Invocation:
+    return click.get_current_context().find_object(Invocation) or Invocation()

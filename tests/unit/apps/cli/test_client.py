@@ -1,6 +1,7 @@
 """The client over a real Unix socket: what it sends, pages, problems, and nobody there."""
 
 import socket
+import stat
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from ringmain.apps.cli.client import Client, NotRunning, device_path
 from ringmain.apps.cli.exits import CommandError, Exit
 from ringmain.apps.config import Config, Storage
+from ringmain.model.ids import TenantId
 
 
 @pytest.fixture
@@ -132,3 +134,26 @@ def test_a_directory_with_a_name_too_long_for_a_socket(tmp_path: Path, monkeypat
 def test_device_path(id: str, path: str) -> None:
     assert device_path(id) == path
     assert device_path(id, "suspend") == f"{path}/suspend"
+
+
+def test_another_tenants_token_is_asked_for_once(platform, config: Config) -> None:
+    platform.answers["POST", "/api/v1/tenants/lab/tokens"] = (201, {"tenant": "lab", "token": "lab-token"})
+    platform.answers["GET", "/x"] = (200, {})
+    for _ in range(2):
+        with Client(config, TenantId("lab")) as client:
+            client.get("/x")
+    asked = [(method, path, headers["authorization"]) for method, path, headers, _ in platform.requests]
+    assert asked == [
+        ("POST", "/api/v1/tenants/lab/tokens", "Bearer rma_the-token"),
+        ("GET", "/x", "Bearer lab-token"),
+        ("GET", "/x", "Bearer lab-token"),
+    ]
+    kept = platform.directory / "identity" / "tenants" / "lab.token"
+    assert stat.S_IMODE(kept.stat().st_mode) == 0o600
+
+
+def test_a_tenant_that_is_not_there(platform, config: Config) -> None:
+    platform.answers["POST", "/api/v1/tenants/lab/tokens"] = (404, {"detail": "There is no tenant lab."})
+    with pytest.raises(CommandError, match="There is no tenant lab"), Client(config, TenantId("lab")):
+        raise AssertionError("signed in as nobody")
+    assert not (platform.directory / "identity" / "tenants").exists()

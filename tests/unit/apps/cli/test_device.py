@@ -149,3 +149,15 @@ def test_the_others_need_a_platform(verb: list[str], alone: Path, capsys: pytest
     assert run(["device", *verb]) == Exit.UNAVAILABLE
     assert "ringmain up" in capsys.readouterr().err
     assert not (alone / "ringmain-data").exists()
+
+
+@pytest.mark.parametrize("tenant", ["../../etc", "", "a/b", "x" * 65])
+def test_a_tenant_has_a_name(tenant: str, alone: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["--tenant", tenant, "device", "ls"]) == Exit.USAGE
+    assert "--tenant" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_import_into_a_tenant_that_is_not_there(alone: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["--tenant", "lab", "device", "add", "m-1"]) == Exit.REFUSED
+    assert "lab" in capsys.readouterr().err
