@@ -29,7 +29,8 @@ def reference_page() -> str:
         " API in [api](api.md), states and errors in [architecture](architecture.md).\n\n## Commands\n\n"
         "`-o table|json|jsonl|csv` chooses the form of every listing; data goes to standard output, everything else to"
         " standard error; `NO_COLOR` is respected; `-` is standard input.\n\n"
-        f"Before the command: {_options()}.\n\n| command | |\n|---|---|\n{_commands()}\n## Exit codes\n\n| code | |\n|---|---|\n{_exits()}\n## Metrics\n\n"
+        f"Before the command: {_options()}.\n\n| command | |\n|---|---|\n{_commands()}\n"
+        f"## Exit codes\n\n| code | |\n|---|---|\n{_exits()}\n## Metrics\n\n"
         "At `/metrics`, beside the usual `process_` ones. Labels have few, known values; a device is never one.\n\n"
         f"| metric | kind | labels | |\n|---|---|---|---|\n{_metrics()}"
     )
