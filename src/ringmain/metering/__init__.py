@@ -1,1 +1,1 @@
-"""The vertical: from readings to exact bills. It knows meters, tariffs and accounts, and nothing of bytes or sockets."""
+"""The vertical: from readings to exact bills. It knows meters, tariffs, accounts, and no bytes or sockets."""
