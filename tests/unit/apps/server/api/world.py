@@ -37,6 +37,7 @@ from ringmain.services.sessions.service import Sessions
 NOW_MS = instant_of(datetime(2014, 6, 1, tzinfo=UTC))
 START_MS = instant_of(datetime(2013, 1, 1, tzinfo=UTC))
 HALF_HOUR_MS = 1_800_000
+STAMPS = [START_MS + n * HALF_HOUR_MS for n in range(96)]
 ACME, RIVAL = TenantId("acme"), TenantId("rival")
 TOKENS = {
     "operator": Holder(DEFAULT_TENANT, "operator", role=Role.OPERATOR),
@@ -142,23 +143,29 @@ async def furnish(world: World) -> None:
     everything that a bill needs. All through the API, but for what a device says.
     """
     async with world.client() as client:
-
-        async def send(method: str, path: str, body: Mapping[str, Any] | None = None) -> None:
-            response = await client.request(method, f"/api/v1/{path}", json=body)
-            assert response.is_success, response.text
-
-        await send("PUT", "sites/main", {"zone": "Europe/London"})
-        await send("POST", "devices", {"id": "meter-1", "profile": "meter"})
-        await send("POST", "devices/meter-1/provision")
-        await send("POST", "devices/meter-1/activate")
-        await send("PUT", "usage-points/home", {"id": "home"})
-        await send("PUT", "installations/home", INSTALLATION)
-        await send("PUT", "tariffs/flat", TARIFF)
-        await send("PUT", "accounts/smith", {"id": "smith", "usage_point": "home", "tariff": "flat"})
+        await provision(client)
     key = await world.key_of("meter-1")
-    stamps = [START_MS + n * HALF_HOUR_MS for n in range(96)]
-    await world.store(block_of(("energy_wh",), [key] * 96, stamps, [100 + n for n in range(96)], exact=True))
-    again = block_of(("energy_wh",), [key] * 2, stamps[:2], [100, 999], exact=True)
+    await world.store(block_of(("energy_wh",), [key] * 96, STAMPS, [100 + n for n in range(96)], exact=True))
+    again = block_of(("energy_wh",), [key] * 2, STAMPS[:2], [100, 999], exact=True)
     letter = DeadLetter(key, NOW_MS, "mqtt", "telemetry", b"\xff{", "undecodable_payload", "not JSON")
     await world.store(again, dead_letters=(letter,), rejections=(Rejection(key, "device_suspended", 3),))
     world.context.sessions.connected(key, 1800, "mqtt", "127.0.0.1:50000")
+
+
+async def provision(client: httpx.AsyncClient) -> str:
+    """An active meter, and everything that its bill needs; the meter's token."""
+
+    async def send(method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
+        response = await client.request(method, f"/api/v1/{path}", json=body)
+        assert response.is_success, response.text
+        return response.json()
+
+    await send("PUT", "sites/main", {"zone": "Europe/London"})
+    await send("POST", "devices", {"id": "meter-1", "profile": "meter"})
+    token = (await send("POST", "devices/meter-1/provision"))["token"]
+    await send("POST", "devices/meter-1/activate")
+    await send("PUT", "usage-points/home", {"id": "home"})
+    await send("PUT", "installations/home", INSTALLATION)
+    await send("PUT", "tariffs/flat", TARIFF)
+    await send("PUT", "accounts/smith", {"id": "smith", "usage_point": "home", "tariff": "flat"})
+    return str(token)

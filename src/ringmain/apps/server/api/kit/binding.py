@@ -14,7 +14,7 @@ from starlette.requests import ClientDisconnect, Request
 
 from ringmain.apps.server.api.kit.declaration import Route
 from ringmain.apps.server.api.kit.problems import Rejected, place_of
-from ringmain.apps.server.api.kit.words import decode_word
+from ringmain.apps.server.api.words import decode_word
 
 _HINT = "The parameters and bodies of every route are described in /openapi.json."
 

@@ -7,7 +7,7 @@ import msgspec
 
 from ringmain.apps.server.api.kit.declaration import NoParams, Route
 from ringmain.apps.server.api.kit.problems import MEDIA, Problem
-from ringmain.apps.server.api.kit.words import describe_word
+from ringmain.apps.server.api.words import describe_word
 from ringmain.model.errors import ERRORS
 
 _REF = "#/components/schemas/{name}"

@@ -7,7 +7,7 @@ import msgspec
 
 from ringmain.apps.server.api.context import Context
 from ringmain.apps.server.api.kit.declaration import Call, Route
-from ringmain.apps.server.api.kit.words import ChannelName, Name, Timestamp
+from ringmain.apps.server.api.words import ChannelName, Name, Timestamp
 from ringmain.metering.intervals import Completeness
 from ringmain.metering.profiles import LoadSummary, ProfilePoint
 from ringmain.model.ids import DeviceId

@@ -6,9 +6,9 @@ import msgspec
 
 from ringmain.apps.server.api.context import Context
 from ringmain.apps.server.api.kit.declaration import Call, Reply, Route
-from ringmain.apps.server.api.kit.paging import Page, page_of, read_cursor
 from ringmain.apps.server.api.kit.problems import Rejected
-from ringmain.apps.server.api.kit.words import LIMIT, Cursor, Limit, Name, Serial, Timestamp
+from ringmain.apps.server.api.paging import Page, page_of, read_cursor
+from ringmain.apps.server.api.words import LIMIT, Cursor, Limit, Name, Serial, Timestamp
 from ringmain.metering.billing import Bill
 from ringmain.model.ids import TenantId
 from ringmain.model.time import format_rfc3339

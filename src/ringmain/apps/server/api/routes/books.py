@@ -7,11 +7,11 @@ import msgspec
 
 from ringmain.apps.server.api.context import Context, Intake
 from ringmain.apps.server.api.kit.declaration import Call, Route
-from ringmain.apps.server.api.kit.paging import Page, page_of, read_cursor
 from ringmain.apps.server.api.kit.problems import Rejected
-from ringmain.apps.server.api.kit.words import LIMIT, Cursor, Limit, Name, Serial, Statistic, Timestamp
+from ringmain.apps.server.api.paging import Page, page_of, read_cursor
 from ringmain.apps.server.api.routes.devices import DeviceParams
 from ringmain.apps.server.api.scope import devices_of
+from ringmain.apps.server.api.words import LIMIT, Cursor, Limit, Name, Serial, Statistic, Timestamp
 from ringmain.model.time import format_rfc3339
 from ringmain.ports.credentials import Role
 from ringmain.ports.outcomes import StoredDeadLetter, Tally

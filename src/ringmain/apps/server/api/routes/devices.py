@@ -6,10 +6,10 @@ import msgspec
 
 from ringmain.apps.server.api.context import Context
 from ringmain.apps.server.api.kit.declaration import MIB, Call, Handler, Reply, Route
-from ringmain.apps.server.api.kit.paging import Page, page_of, read_cursor
 from ringmain.apps.server.api.kit.problems import LineError, Rejected, printable
-from ringmain.apps.server.api.kit.words import LIMIT, Cursor, Limit, Name, Timestamp
+from ringmain.apps.server.api.paging import Page, page_of, read_cursor
 from ringmain.apps.server.api.scope import device_of
+from ringmain.apps.server.api.words import LIMIT, Cursor, Limit, Name, Timestamp
 from ringmain.model.device import Device, LifecycleState
 from ringmain.model.ids import DeviceId, ProfileName
 from ringmain.model.time import format_rfc3339

@@ -4,9 +4,9 @@ import msgspec
 
 from ringmain.apps.server.api.context import Context
 from ringmain.apps.server.api.kit.declaration import Call, Route
-from ringmain.apps.server.api.kit.paging import Page
 from ringmain.apps.server.api.kit.problems import Rejected
-from ringmain.apps.server.api.kit.words import Name
+from ringmain.apps.server.api.paging import Page
+from ringmain.apps.server.api.words import Name
 from ringmain.model.device import Channel, Profile
 from ringmain.model.ids import ProfileName
 from ringmain.model.site import Site

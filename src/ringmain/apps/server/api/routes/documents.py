@@ -7,9 +7,9 @@ import msgspec
 
 from ringmain.apps.server.api.context import Context
 from ringmain.apps.server.api.kit.declaration import Call, Reply, Route
-from ringmain.apps.server.api.kit.paging import Page, page_of, read_cursor
 from ringmain.apps.server.api.kit.problems import Rejected
-from ringmain.apps.server.api.kit.words import LIMIT, Cursor, Limit, Name, Serial
+from ringmain.apps.server.api.paging import Page, page_of, read_cursor
+from ringmain.apps.server.api.words import LIMIT, Cursor, Limit, Name, Serial
 from ringmain.metering.documents import ACCOUNT, INSTALLATION, TARIFF, USAGE_POINT, Documents
 from ringmain.metering.installation import Account, Installations, UsagePoint
 from ringmain.metering.tariffs import Tariff

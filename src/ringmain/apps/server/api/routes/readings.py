@@ -8,11 +8,11 @@ import msgspec
 
 from ringmain.apps.server.api.context import Context
 from ringmain.apps.server.api.kit.declaration import Call, Route
-from ringmain.apps.server.api.kit.paging import Page, page_of, read_cursor
 from ringmain.apps.server.api.kit.problems import Rejected
-from ringmain.apps.server.api.kit.words import ChannelName, Cursor, Moment, Name, Statistic, Timestamp, span_of
+from ringmain.apps.server.api.paging import Page, page_of, read_cursor
 from ringmain.apps.server.api.routes.devices import DeviceParams
 from ringmain.apps.server.api.scope import device_of, zone_of_site
+from ringmain.apps.server.api.words import ChannelName, Cursor, Moment, Name, Statistic, Timestamp, span_of
 from ringmain.model.errors import Refused
 from ringmain.model.ids import DeviceKey
 from ringmain.model.time import Instant, Interval, format_rfc3339

@@ -4,9 +4,9 @@ import msgspec
 
 from ringmain.apps.server.api.context import Context
 from ringmain.apps.server.api.kit.declaration import Call, Route
-from ringmain.apps.server.api.kit.words import Timestamp
 from ringmain.apps.server.api.routes.devices import DeviceParams
 from ringmain.apps.server.api.scope import device_of
+from ringmain.apps.server.api.words import Timestamp
 from ringmain.model.session import SessionState
 from ringmain.model.time import format_rfc3339
 

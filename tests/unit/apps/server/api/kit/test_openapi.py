@@ -8,8 +8,8 @@ import pytest
 
 from ringmain.apps.server.api.kit.declaration import NoParams, Route
 from ringmain.apps.server.api.kit.openapi import document
-from ringmain.apps.server.api.kit.paging import Page
-from ringmain.apps.server.api.kit.words import Limit, Moment, Name
+from ringmain.apps.server.api.paging import Page
+from ringmain.apps.server.api.words import Limit, Moment, Name
 from ringmain.ports.credentials import Role
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ringmain.apps.server.api.kit.words import ChannelName, Moment, Name, decode_word, describe_word, span_of
+from ringmain.apps.server.api.words import ChannelName, Moment, Name, decode_word, describe_word, span_of
 from ringmain.model.time import INSTANT_MAX, instant_of
 
 

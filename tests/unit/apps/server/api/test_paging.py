@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ringmain.apps.server.api.kit.paging import page_of, read_cursor, write_cursor
 from ringmain.apps.server.api.kit.problems import Rejected
-from ringmain.apps.server.api.kit.words import INT64_MAX
+from ringmain.apps.server.api.paging import page_of, read_cursor, write_cursor
+from ringmain.apps.server.api.words import INT64_MAX
 
 
 @pytest.mark.parametrize(

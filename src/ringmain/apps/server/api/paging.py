@@ -11,7 +11,7 @@ from typing import Generic, TypeVar
 import msgspec
 
 from ringmain.apps.server.api.kit.problems import Rejected
-from ringmain.apps.server.api.kit.words import INT64_MAX
+from ringmain.apps.server.api.words import INT64_MAX
 
 T = TypeVar("T")
 R = TypeVar("R")
