@@ -78,14 +78,19 @@ class DuckDbFile:
 
     async def write(self, job: Callable[[Connection], T]) -> T:
         """Run `job` in the writer thread. If it raises, nothing of it may be taken for stored or for absent."""
+        self._refuse_if_closed()
         return await asyncio.get_running_loop().run_in_executor(self._writer, partial(self._run_write, job))
 
     async def read(self, job: Callable[[Connection], T]) -> T:
         """Run `job` in a reader thread on a cursor of its own, beside the writer."""
+        self._refuse_if_closed()
         return await asyncio.get_running_loop().run_in_executor(self._readers, partial(self._run_read, job))
 
     async def close(self) -> None:
         """Fold the WAL into the file and let go of it."""
+        if self._closed:
+            return
+        self._closed = True
         await asyncio.get_running_loop().run_in_executor(self._writer, self._close)
         self._writer.shutdown(wait=True)
         self._readers.shutdown(wait=True)
@@ -144,8 +149,6 @@ class DuckDbFile:
                 self._gate.notify_all()
 
     def _connection(self) -> Connection:
-        if self._closed:
-            raise Failed("shutting_down", f"the time-series store {self.path} is closed")
         if self._instance is not None:
             return self._instance
         try:
@@ -228,8 +231,11 @@ class DuckDbFile:
         if instance is not None:
             instance.close()
 
+    def _refuse_if_closed(self) -> None:
+        if self._closed:
+            raise Failed("shutting_down", f"the time-series store {self.path} is closed", "start the platform again")
+
     def _close(self) -> None:
-        self._closed = True
         if self._instance is not None:
             try:
                 self.checkpoint(self._instance)
