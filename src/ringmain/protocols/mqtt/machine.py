@@ -239,6 +239,7 @@ class ServerMachine:
             raise ProtocolViolation(Reason.MALFORMED_PACKET, f"flags {flags:#x} of packet type {kind}", "MQTT-2.1.3-1")
         match kind:
             case packets.CONNECT:
+                self.level = 5 if body.startswith(packets.FIVE) else 4
                 self._connect(packets.read_connect(body), events)
             case packets.PINGREQ if not body:
                 self._out.append(packets.PINGRESP_BYTES)
@@ -260,7 +261,7 @@ class ServerMachine:
             case packets.AUTH if self.level == 5:
                 raise ProtocolViolation(Reason.PROTOCOL_ERROR, "AUTH without an authentication method")
             case _:
-                raise ProtocolViolation(Reason.MALFORMED_PACKET, f"packet type {kind} from a client")
+                raise ProtocolViolation(Reason.PROTOCOL_ERROR, f"packet type {kind} from a client")
         return True
 
     def _disconnect(self, body: bytes) -> Closed:
@@ -271,7 +272,7 @@ class ServerMachine:
         return Closed(Reason.SUCCESS, "disconnected", by_peer=True, publish_will=reason != 0)
 
     def _connect(self, connect: Connect, events: list[Event]) -> None:
-        self.connect, self.level = connect, connect.level
+        self.connect = connect
         if Property.AUTHENTICATION_METHOD in connect.properties:
             raise ProtocolViolation(Reason.BAD_AUTHENTICATION_METHOD, "enhanced authentication is not offered")
         if connect.will and connect.level == 5 and connect.will.retain:
@@ -310,7 +311,10 @@ class ServerMachine:
             if not 0 < keep_alive_s <= limit.keep_alive_s_max:
                 keep_alive_s = found[Property.SERVER_KEEP_ALIVE] = limit.keep_alive_s_max
         self._silence_s = keep_alive_s * KEEP_ALIVE_GRACE
-        self._out.append(packets.write_connack(self.level, Reason.SUCCESS, found) or b"")
+        data = packets.write_connack(self.level, Reason.SUCCESS, found) or b""
+        if len(data) > self._peer_packet_bytes_max:
+            return [self._end(Reason.PACKET_TOO_LARGE, "the peer takes no packet as large as our CONNACK")]
+        self._out.append(data)
         waiting = b"".join(self._chunks)
         self._chunks.clear()
         self._held = self._wanted = 0
@@ -399,17 +403,18 @@ class ServerMachine:
         """Say why, as far as the peer's version has words for it (§4.13), and be closed."""
         phase, self.phase = self.phase, Phase.CLOSED
         if phase is Phase.CONNECTED and self.level == 5:
-            data = packets.write_disconnect(reason, detail[:200])
-            if len(data) > self._peer_packet_bytes_max:  # [MQTT-3.14.2-3]
-                data = packets.write_disconnect(reason)
-            self._out.append(data)
+            for explanation in (detail[:200], ""):  # [MQTT-3.14.2-3] [MQTT-3.1.2-24]
+                data = packets.write_disconnect(reason, explanation)
+                if len(data) <= self._peer_packet_bytes_max:
+                    self._out.append(data)
+                    break
         elif phase in (Phase.AUTHENTICATING, Phase.EXPECT_CONNECT) and self._may_answer(reason):
             self._out.append(packets.write_connack(self.level, reason) or b"")
         return Closed(reason, detail, by_peer=False, publish_will=phase is Phase.CONNECTED)
 
     def _may_answer(self, reason: Reason) -> bool:
         """Strangers that do not speak MQTT get no answer; a version we do not speak gets the 3.1.1 refusal."""
-        return self.connect is not None or reason is Reason.UNSUPPORTED_PROTOCOL_VERSION
+        return self.level == 5 or self.connect is not None or reason is Reason.UNSUPPORTED_PROTOCOL_VERSION
 
 
 def _long_length(data: bytes, at: int, end: int) -> tuple[int, int]:

@@ -21,6 +21,9 @@ CONNECT, CONNACK, PUBLISH, PUBACK = 1, 2, 3, 4
 SUBSCRIBE, SUBACK, UNSUBSCRIBE, UNSUBACK = 8, 9, 10, 11
 PINGREQ, PINGRESP, DISCONNECT, AUTH = 12, 13, 14, 15
 
+FIVE = b"\0\4MQTT\5"
+"""How the body of a CONNECT of MQTT 5 begins: who came so far may be told what is wrong with the rest."""
+
 PINGRESP_BYTES = b"\xd0\x00"
 
 
@@ -86,6 +89,7 @@ def read_connect(body: bytes) -> Connect:
 
 def _will(cursor: Cursor, level: int, qos: int, *, retain: bool) -> Will:
     found = properties.decode(cursor, properties.IN_WILL) if level == 5 else properties.NONE
+    _response_topic(found)
     topic, payload = topic_name(cursor.binary()), cursor.binary()
     delay_s = found.get(Property.WILL_DELAY, 0)
     return Will(topic, payload, qos, retain, delay_s if isinstance(delay_s, int) else 0)
@@ -186,9 +190,17 @@ def read_publish_properties(data: bytes, start: int, end: int) -> tuple[int, Pro
     found = properties.decode(cursor, properties.IN_PUBLISH_FROM_CLIENT)
     if Property.TOPIC_ALIAS in found:
         raise ProtocolViolation(Reason.TOPIC_ALIAS_INVALID, "topic alias above the maximum of 0", "MQTT-3.3.2-8")
-    if Property.RESPONSE_TOPIC in found:
-        topic_name(str(found[Property.RESPONSE_TOPIC]).encode())
+    _response_topic(found)
     return cursor.at, found
+
+
+def _response_topic(found: Properties) -> None:
+    if Property.RESPONSE_TOPIC not in found:
+        return
+    try:
+        topic_name(str(found[Property.RESPONSE_TOPIC]).encode())
+    except ProtocolViolation as violation:
+        raise ProtocolViolation(Reason.PROTOCOL_ERROR, violation.detail, "MQTT-3.3.2-14") from violation
 
 
 def write_connack(level: int, reason: Reason, found: Properties = properties.NONE) -> bytes | None:

@@ -1,6 +1,7 @@
 """Properties of MQTT 5 (§2.2.2.2): one table of identifier, type and the packets that may carry each.
 
-A property that a packet may not carry is PROTOCOL_ERROR, and so is one that appears twice, except User Property.
+A property that a packet may not carry is MALFORMED_PACKET (§2.2.2.2); one that appears twice, except User Property, is
+PROTOCOL_ERROR.
 """
 
 from enum import IntEnum
@@ -147,7 +148,7 @@ def decode(cursor: Cursor, allowed: frozenset[Property]) -> Properties:
         except ValueError as error:
             raise ProtocolViolation(Reason.MALFORMED_PACKET, f"property 0x{number:02x} does not exist") from error
         if name not in allowed:
-            raise ProtocolViolation(Reason.PROTOCOL_ERROR, f"{name.name} may not stand in this packet")
+            raise ProtocolViolation(Reason.MALFORMED_PACKET, f"{name.name} may not stand in this packet")
         value = _value(_TYPES[name], body)
         if isinstance(value, tuple):
             pairs.extend(value)

@@ -22,6 +22,8 @@ def topic_name(raw: bytes) -> str:
 def topic_filter(raw: bytes) -> str:
     """A topic filter: `#` only alone and last, `+` only alone in its level [MQTT-4.7.1-1] [MQTT-4.7.1-2]."""
     text = utf8(raw)
+    if not raw:
+        raise ProtocolViolation(Reason.MALFORMED_PACKET, "empty topic filter", "MQTT-4.7.3-1")
     _limits(raw, text, Reason.TOPIC_FILTER_INVALID)
     levels = text.split("/")
     for place, level in enumerate(levels):

@@ -3,9 +3,15 @@
 A `Cursor` walks one packet and never reads past its end: every way to run out of bytes is MALFORMED_PACKET.
 """
 
+import re
+
 from ringmain.protocols.mqtt.reasons import ProtocolViolation, Reason
 
 VARIABLE_INTEGER_MAX = 268_435_455
+
+
+_UNWANTED = re.compile("[\x01-\x1f\x7f-\x9f\ufdd0-\ufdef\ufffe\uffff]")
+"""Control characters and noncharacters, which §1.5.4 lets a receiver refuse: topics end up in logs and pages."""
 
 
 class Cursor:
@@ -65,13 +71,15 @@ class Cursor:
 
 
 def utf8(data: bytes) -> str:
-    """Text of well-formed UTF-8 without U+0000 [MQTT-1.5.4-1] [MQTT-1.5.4-2]."""
+    """Text of well-formed UTF-8 without U+0000 [MQTT-1.5.4-1] [MQTT-1.5.4-2] or other control characters."""
     try:
         text = data.decode()
     except UnicodeDecodeError as error:
         raise ProtocolViolation(Reason.MALFORMED_PACKET, "string is not UTF-8", "MQTT-1.5.4-1") from error
     if "\0" in text:
         raise ProtocolViolation(Reason.MALFORMED_PACKET, "string holds U+0000", "MQTT-1.5.4-2")
+    if _UNWANTED.search(text):
+        raise ProtocolViolation(Reason.MALFORMED_PACKET, "string holds control characters", "MQTT-1.5.4")
     return text
 
 

@@ -1,7 +1,8 @@
 """Ingestion: takes what the log holds into the time-series store, in order, and lets the log forget it in time.
 
 The store's own offset says where to go on, so a crash anywhere repeats at most what the store recognises. The log is
-cut only up to an offset that lies in a *checkpointed* store, and some of it is kept for replay besides.
+cut only up to an offset that lies in a *checkpointed* store, and some of it is kept for replay besides, as long as
+the log has room: a luxury must never be what keeps the doors shut.
 
 It must never skip an entry: while the store can not take one, it waits and tries again, and the log fills to its
 limit, where the doors stop acknowledging.
@@ -35,6 +36,9 @@ CHECKPOINT_EVERY_S = 60.0
 CHECKPOINT_BYTES = 192 * 1024 * 1024
 """Whichever comes first: so much of the log would have to be read again after a crash, a few seconds of work."""
 
+ROOM_SHARE = 2
+"""Above a half of its limit the log keeps nothing for replay; at a half of that, unfolded, a checkpoint is due."""
+
 IDLE_CHECKPOINT_S = 5.0
 """After so long without news everything is folded away, so that the next start is instant."""
 
@@ -58,6 +62,7 @@ class Ingestion:
         self._on_appended = on_appended
         self._stored = Offset(0)
         self._unfolded_bytes = 0
+        self._checkpoint_bytes = CHECKPOINT_BYTES
         self._folded_at_s = self._appended_at_s = 0.0
         self._folded: list[tuple[Offset, int]] = []
         self.trouble: Failed | None = None
@@ -68,8 +73,27 @@ class Ingestion:
         return self._stored
 
     async def start(self) -> None:
-        """Find out where to go on, and tell the log that this group exists before anything is cut."""
+        """Find out where to go on, and tell the log that this group exists before anything is cut. A log that ends
+        before the store's offset is another log: its entries would be skipped as known, and so it is refused.
+        """
         self._stored = await self._timeseries.offset()
+        status = await self._queue.status()
+        if status.last < self._stored:
+            raise Failed(
+                "storage_failed",
+                f"the store has taken entries up to {self._stored} of its log, but this log ends at {status.last}, so"
+                " it is another one; nothing was changed",
+                "put back the log that belongs to this store, or both from one backup",
+            )
+        if status.first > self._stored + 1:
+            log.error(
+                "the store lacks entries %d to %d, which the log no longer holds; it goes on behind them. Restore the"
+                " store from a backup to have them.",
+                self._stored + 1,
+                status.first - 1,
+            )
+        self._checkpoint_bytes = min(CHECKPOINT_BYTES, status.limit_bytes // ROOM_SHARE // 2)
+        self._unfolded_bytes = status.bytes
         self._folded_at_s = self._clock.monotonic_s()
         await self._queue.acknowledge(GROUP, Offset(0))
 
@@ -104,7 +128,7 @@ class Ingestion:
         self._unfolded_bytes += sum(len(entry.body) for entry in entries)
         self._on_appended(appended, self._stored)
         due = self._clock.monotonic_s() - self._folded_at_s > CHECKPOINT_EVERY_S
-        if due or self._unfolded_bytes > CHECKPOINT_BYTES:
+        if due or self._unfolded_bytes > self._checkpoint_bytes:
             await self._fold()
 
     async def _fold(self) -> None:
@@ -121,6 +145,10 @@ class Ingestion:
             offset, size = self._folded.pop(0)
             kept -= size
             await self._queue.cut(offset)
+        status = await self._queue.status()
+        if status.bytes > status.limit_bytes // ROOM_SHARE:
+            self._folded.clear()
+            await self._queue.cut(folded)
 
     async def finish(self) -> None:
         """Store what the log still holds and fold it away; for a shutdown."""
