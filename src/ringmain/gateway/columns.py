@@ -6,7 +6,7 @@ is committed: one bad reading can never spoil the commit of the others.
 
 from array import array
 from collections.abc import Iterable
-from itertools import chain, repeat
+from itertools import chain
 
 from ringmain.model.batch import FORMAT, Batch, Block, DeadLetter, Rejection, Stamped, block_of
 from ringmain.model.device import Profile
@@ -50,18 +50,13 @@ class Growing:
         self.devices.append(device)
         self.stamps.append(at_ms)
 
-    def add_all(
-        self, device: DeviceKey, stamps: Iterable[int], rows: Iterable[Iterable[int | float]], count: int
-    ) -> None:
-        """`count` messages of one device at once, as `add` would take them one by one."""
-        held = len(self.values)
-        try:
-            self.values.extend(chain.from_iterable(rows))  # type: ignore[arg-type]
-        except (TypeError, OverflowError):
-            del self.values[held:]
-            raise
-        self.devices.extend(repeat(device, count))
-        self.stamps.extend(stamps)
+    def add_all(self, device: DeviceKey, stamps: list[int], rows: Iterable[Iterable[int | float]]) -> None:
+        """A message for each stamp, of one device, as `add` would take them one by one. `fromlist` takes a list in
+        half the time that `extend` needs for an iterator, and takes all of it or nothing.
+        """
+        self.values.fromlist(list(chain.from_iterable(rows)))  # type: ignore[arg-type]
+        self.devices.extend(array("q", (device,)) * len(stamps))
+        self.stamps.fromlist(stamps)
 
 
 Shapes = dict[tuple[str, ...], Growing]

@@ -38,6 +38,7 @@ class _Sample(msgspec.Struct, forbid_unknown_fields=True, gc=False):
 
 
 _decode_samples = msgspec.json.Decoder(_Sample).decode_lines
+_decode_plain = msgspec.json.Decoder(_Values).decode_lines
 _decode_any = msgspec.json.Decoder().decode
 _stamp_of: Callable[[object], int] = lambda value: msgspec.convert(value, _Stamp)
 
@@ -58,24 +59,16 @@ class JsonTelemetry:
         batch.messages += len(payloads)
         lines = b"\n".join(payloads)
         batch.payload_bytes += len(lines)
-        samples: list[_Sample] = []
-        if lines.count(b"\n") == len(payloads) - 1 == lines.count(b"}\n{") and lines[:1] + lines[-1:] == b"{}":
-            try:
-                samples = _decode_samples(lines)
-            except (msgspec.DecodeError, UnicodeDecodeError):
-                samples = []
-        if len(samples) != len(payloads):
-            return self._one_by_one(batch, lane, device, payloads, door, topic)
-        rows = [sample.values for sample in samples]
+        stamps, rows = _decode_lines(lines, len(payloads))
         names = list(map(tuple, rows))
-        if names.count(names[0]) != len(names):
+        if not names or names.count(names[0]) != len(names):
             return self._one_by_one(batch, lane, device, payloads, door, topic)
         shapes = batch.shapes(lane, Stamped.DEVICE)
         growing = shapes.get(names[0]) or self._new_shape(shapes, lane, names[0])
         if growing is None:
             return self._one_by_one(batch, lane, device, payloads, door, topic)
         try:
-            growing.add_all(device, [sample.ts for sample in samples], map(dict.values, rows), len(rows))
+            growing.add_all(device, stamps, map(dict.values, rows))
         except (TypeError, OverflowError):
             return self._one_by_one(batch, lane, device, payloads, door, topic)
         return []
@@ -154,6 +147,28 @@ class JsonTelemetry:
         stamp = max(received_ms, self._arrivals.get(device, 0) + 1)
         self._arrivals[device] = stamp
         return stamp
+
+
+def _decode_lines(lines: bytes, count: int) -> tuple[list[int], list[_Values]]:
+    """Stamps and values of `count` objects of one form, each with a stamp; two empty lists for anything else.
+
+    The decoder takes a value that goes on in the next line, so two halves of an object in two payloads would become
+    one: every line break has to stand between a closing and an opening brace, and be one of ours.
+    """
+    if lines.count(b"\n") != count - 1 or lines.count(b"}\n{") != count - 1 or lines[:1] + lines[-1:] != b"{}":
+        return [], []
+    try:
+        if b'"values"' in lines:
+            samples = _decode_samples(lines)
+            stamps, rows = [sample.ts for sample in samples], [sample.values for sample in samples]
+        else:
+            rows = _decode_plain(lines)
+            stamps = [row.pop("ts", -1) for row in rows]  # type: ignore[misc]
+            if set(map(type, stamps)) != {int} or min(stamps) < 0 or max(stamps) > INSTANT_MAX:
+                return [], []
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return [], []
+    return (stamps, rows) if len(rows) == count else ([], [])
 
 
 class _PayloadError(Exception):
