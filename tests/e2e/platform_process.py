@@ -194,13 +194,25 @@ class PlatformProcess:
         headers = {"authorization": f"Bearer {token or self.admin_token}"} if token is not None else {}
         if body is not None:
             headers["content-type"] = media or "application/json"
-        if self._connection is None:
+        answer = self._ask(method, path, body, headers) if self._connection is not None and method == "GET" else None
+        if answer is None:  # a kept connection may have been closed meanwhile, and so nothing was asked
+            self._disconnect()
             self._connection = http.client.HTTPConnection("127.0.0.1", self.ports.http, timeout=60)
+            answer = self._ask(method, path, body, headers)
+        if answer is None:
+            raise ConnectionResetError(f"{method} {path}: no answer")
+        return answer
+
+    def _ask(self, method: str, path: str, body: bytes | None, headers: dict[str, str]) -> Answer | None:
+        assert self._connection is not None
         try:
             self._connection.request(method, path, body, headers)
             response = self._connection.getresponse()
             return Answer(response.status, {k.lower(): v for k, v in response.getheaders()}, response.read())
-        except (OSError, http.client.HTTPException):
+        except (ConnectionError, http.client.HTTPException):
+            self._disconnect()
+            return None
+        except OSError:
             self._disconnect()
             raise
 
@@ -228,7 +240,7 @@ class PlatformProcess:
         until = time.monotonic() + STORED_S_MAX
         while True:
             found: list[tuple[str, str, float]] = []
-            cursor = ""
+            cursor: str | None = ""
             while cursor is not None:
                 page = self.get(
                     f"/api/v1/devices/{device}/readings?limit=10000" + (f"&cursor={cursor}" if cursor else "")
