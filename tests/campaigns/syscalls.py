@@ -16,8 +16,8 @@ CALLS = "read,readv,recvfrom,recvmsg,write,writev,sendto,sendmsg,pwrite64,fdatas
 ATTACH_S_MAX = 10.0
 
 _HEX = re.compile(r"\\x([0-9a-f]{2})")
-_BEGUN = re.compile(r"(\d+) (\w+)\(\d+<((?:\\x[0-9a-f]{2})*)>(.*)")
-_RESUMED = re.compile(r"(\d+) <\.\.\. (\w+) resumed>(.*)")
+_BEGUN = re.compile(r"(\d+) +(\w+)\(\d+<((?:\\x[0-9a-f]{2})*)>(.*)")
+_RESUMED = re.compile(r"(\d+) +<\.\.\. (\w+) resumed>(.*)")
 _TEXT = re.compile(r'"((?:\\x[0-9a-f]{2})*)"')
 
 

@@ -16,7 +16,7 @@ from tests.campaigns.evidence import record
 from tests.e2e.platform_process import PlatformProcess
 
 SIZE_MIB = 512
-ROOM_MIB = 24
+ROOM_MIB = 16
 """What the other file leaves: a second or two of load."""
 
 CONNECTIONS = 20
