@@ -10,7 +10,11 @@ import shutil
 from collections.abc import Generator
 from pathlib import Path
 
+import hypothesis
 import pytest
+
+# `make check` takes a tenth of the examples: it is run at every change, and `make test` takes them all.
+hypothesis.settings.register_profile("quick", max_examples=10)
 
 os.environ["PATH"] += os.pathsep + "/usr/sbin" + os.pathsep + "/sbin"
 

@@ -26,6 +26,12 @@ def list_bills(account: str | None, limit: int | None, output: Format) -> None:
 @click.argument("number", type=click.IntRange(min=1))
 @FORMATS
 def show_bill(number: int, output: Format) -> None:
-    """Show the bill of a NUMBER with its lines."""
+    """Show the bill of a NUMBER with its lines; `-o json` also says which readings each line rests on."""
     with Client(configuration(), tenant()) as client:
-        show_one(client.get(f"/api/v1/bills/{number}"), output)
+        found = client.get(f"/api/v1/bills/{number}")
+    if output is not Format.TABLE:
+        show_one(found, output)
+        return
+    show_one({name: value for name, value in found.items() if not isinstance(value, dict | list)}, output)
+    click.echo()
+    show(found["lines"], output, ("description", "from", "to", "quantity", "unit", "price", "amount"))
