@@ -25,6 +25,14 @@ from ringmain.apps.observe import Metrics, new_metrics
 from ringmain.apps.server.api.context import Context
 from ringmain.apps.server.api.context import Intake as Replayed
 from ringmain.apps.server.books import Books
+from ringmain.apps.server.fresh import (
+    BILL_WAIT_S,
+    QUERY_WAIT_S,
+    Freshness,
+    FreshOutcomes,
+    FreshTimeSeries,
+    FreshWindows,
+)
 from ringmain.apps.server.identity import Identity
 from ringmain.apps.server.zones import Zones
 from ringmain.gateway.authenticate import Authenticator
@@ -129,8 +137,14 @@ class House:
             self.registry, self.directory, self.credentials, self.clock, self.tokens, [self._device_changed]
         )
         self.documents = Documents(self.ledger, self.registry, self.directory, self.clock)
-        self.billing = Billing(self.documents, self.ledger, self.timeseries, self.registry, self.clock)
-        self.analytics = Analytics(self.timeseries, self.registry, self.directory)
+        query = Freshness(self.ingestion, QUERY_WAIT_S, strict=False)
+        bill = Freshness(self.ingestion, BILL_WAIT_S, strict=True)
+        self.fresh = FreshTimeSeries(self.timeseries, query)
+        self.fresh_outcomes = FreshOutcomes(self.timeseries.outcomes, query)
+        self.fresh_windows = FreshWindows(self.timeseries.windows, query)
+        billed = FreshTimeSeries(self.timeseries, bill)
+        self.billing = Billing(self.documents, self.ledger, billed, self.registry, self.clock)
+        self.analytics = Analytics(self.fresh, self.registry, self.directory)
 
     def _wire_gateway(self) -> None:
         self.intake = Intake(self.queue, self.clock, self.books.committed, self._log_broken)
@@ -181,9 +195,9 @@ class House:
             registry=self.registry,
             directory=self.directory,
             credentials=self.credentials,
-            timeseries=self.timeseries,
-            outcomes=self.timeseries.outcomes,
-            windows=self.timeseries.windows,
+            timeseries=self.fresh,
+            outcomes=self.fresh_outcomes,
+            windows=self.fresh_windows,
             ledger=self.ledger,
             clock=self.clock,
             tokens=self.tokens,

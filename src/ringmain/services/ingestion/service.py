@@ -9,13 +9,14 @@ limit, where the doors stop acknowledging.
 """
 
 import asyncio
+import contextlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from ringmain.model.errors import Failed
 from ringmain.model.ids import Offset
 from ringmain.ports.clock import Clock
-from ringmain.ports.queue import Queue
+from ringmain.ports.queue import Entry, Queue
 from ringmain.ports.timeseries import Appended, TimeSeries
 
 log = logging.getLogger(__name__)
@@ -65,6 +66,8 @@ class Ingestion:
         self._checkpoint_bytes = CHECKPOINT_BYTES
         self._folded_at_s = self._appended_at_s = 0.0
         self._folded: list[tuple[Offset, int]] = []
+        self._asked = asyncio.Event()
+        self._advanced = asyncio.Event()
         self.trouble: Failed | None = None
 
     @property
@@ -109,10 +112,22 @@ class Ingestion:
                 self.trouble = failed
                 await asyncio.sleep(RETRY_S)
 
+    async def caught_up(self, within_s: float) -> bool:
+        """Wait until everything that is in the log now is in the store, so that who was acknowledged can read what he
+        wrote; False where that takes longer.
+        """
+        head = (await self._queue.status()).last
+        try:
+            async with asyncio.timeout(within_s):
+                while self._stored < head:
+                    self._asked.set()
+                    await self._advanced.wait()
+        except TimeoutError:
+            return False
+        return True
+
     async def _step(self) -> None:
-        early_s = self._appended_at_s + APPEND_EVERY_S - self._clock.monotonic_s()
-        if early_s > 0:
-            await asyncio.sleep(early_s)
+        await self._gather()
         entries = await self._queue.read(self._stored, READ_BYTES_MAX)
         if not entries:
             try:
@@ -122,14 +137,28 @@ class Ingestion:
                 if self._unfolded_bytes:
                     await self._fold()
             return
+        await self._take(entries)
+        due = self._clock.monotonic_s() - self._folded_at_s > CHECKPOINT_EVERY_S
+        if due or self._unfolded_bytes > self._checkpoint_bytes:
+            await self._fold()
+
+    async def _gather(self) -> None:
+        """Let readings gather for a large append, unless somebody waits for them."""
+        early_s = self._appended_at_s + APPEND_EVERY_S - self._clock.monotonic_s()
+        if early_s > 0:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(early_s):
+                    await self._asked.wait()
+        self._asked.clear()
+
+    async def _take(self, entries: Sequence[Entry]) -> None:
         self._appended_at_s = self._clock.monotonic_s()
         appended = await self._timeseries.append(entries)
         self._stored = entries[-1].offset
         self._unfolded_bytes += sum(len(entry.body) for entry in entries)
+        advanced, self._advanced = self._advanced, asyncio.Event()
+        advanced.set()
         self._on_appended(appended, self._stored)
-        due = self._clock.monotonic_s() - self._folded_at_s > CHECKPOINT_EVERY_S
-        if due or self._unfolded_bytes > self._checkpoint_bytes:
-            await self._fold()
 
     async def _fold(self) -> None:
         """Checkpoint the store; then let the log go behind what is folded, less what is kept for replay."""
@@ -153,9 +182,6 @@ class Ingestion:
     async def finish(self) -> None:
         """Store what the log still holds and fold it away; for a shutdown."""
         while entries := await self._queue.read(self._stored, READ_BYTES_MAX):
-            appended = await self._timeseries.append(entries)
-            self._stored = entries[-1].offset
-            self._unfolded_bytes += sum(len(entry.body) for entry in entries)
-            self._on_appended(appended, self._stored)
+            await self._take(entries)
         if self._unfolded_bytes:
             await self._fold()
