@@ -136,6 +136,9 @@ async def test_tenants_do_not_see_each_other(directory: Directory):
     assert await directory.profiles("b") == sorted(BUILT_IN_PROFILES, key=lambda profile: profile.name)
     await directory.put_profile("b", Profile("p", 9))
     assert await directory.profile("a", "p") == Profile("p", 7)
+    for tenant, kind in (("a", EXACT), ("b", MEASURED)):  # a kind set by one binds no other
+        await directory.put_profile(tenant, Profile("q", channels=(Channel("level", kind=kind),)))
+        assert (await directory.profile(tenant, "q")).is_exact("level") is (kind is EXACT)
 
 
 async def test_what_changes_is_seen_at_once(directory: Directory):

@@ -12,7 +12,7 @@ from ringmain.adapters.embedded.registry import Registry as EmbeddedRegistry
 from ringmain.adapters.simulated.credentials import Credentials as SimulatedCredentials
 from ringmain.adapters.simulated.directory import Directory as SimulatedDirectory
 from ringmain.adapters.simulated.registry import Registry as SimulatedRegistry
-from ringmain.model.device import Device, LifecycleState
+from ringmain.model.device import Device, LifecycleState, Profile
 from ringmain.model.errors import Refused
 from ringmain.model.site import Site
 from ringmain.ports.credentials import Credentials, Holder
@@ -36,6 +36,7 @@ async def homes(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
     for tenant in ("a", "b"):
         await directory.add_tenant(tenant, 1)
     await directory.put_site("a", Site("attic", "UTC"))
+    await directory.put_profile("a", Profile("pump"))
     yield registry, credentials
     if database is not None:
         await database.close()
@@ -58,6 +59,7 @@ def credentials(homes) -> Credentials:
         ("a", NewDevice("x", "unheard-of")),
         ("a", NewDevice("x", "generic", site="nowhere")),
         ("b", NewDevice("x", "generic", site="attic")),
+        ("b", NewDevice("x", "pump")),
     ],
 )
 async def test_an_unknown_tenant_profile_or_site_makes_no_device_at_all(registry: Registry, tenant, new):
@@ -139,9 +141,9 @@ async def test_a_device_asked_for_in_vain_is_found_once_it_exists(registry: Regi
 
 async def test_devices_are_answered_in_the_order_given(registry: Registry):
     ids = [f"d{at * 7919 % 3001}" for at in range(3001)]
-    made = await registry.add("a", [NewDevice(id, "meter", ACTIVE, "attic") for id in ids], 5)
+    made = await registry.add("a", [NewDevice(id, "pump", ACTIVE, "attic") for id in ids], 5)
     assert [device.id for device in made] == ids
-    assert made[0] == Device(made[0].key, "a", "d0", "meter", ACTIVE, "attic", 5, 5)
+    assert made[0] == Device(made[0].key, "a", "d0", "pump", ACTIVE, "attic", 5, 5)
     assert len({device.key for device in made}) == 3001
     assert await registry.add("a", [], 6) == []
 

