@@ -17,7 +17,6 @@ from ringmain.metering.intervals import (
     completeness,
     of_interval_channel,
     of_register_channel,
-    starting_in,
 )
 from ringmain.metering.rating import ReadingsQuery
 from ringmain.model.errors import Refused
@@ -61,9 +60,8 @@ async def collect(
         if device is None:
             raise Refused("unprocessable", f"meter {link.device} is not registered", "Register it, or end its link.")
         decoded = await _decode(timeseries, device.key, link, part)
-        found = tuple(starting_in(decoded.intervals, part))
-        intervals.extend(found)
-        covers.append(completeness(found, part, link.interval_ms, decoded.refused))
+        intervals.extend(decoded.intervals)
+        covers.append(completeness(decoded.intervals, part, link.interval_ms, decoded.refused))
         queries.append(ReadingsQuery(link.device, link.channel, format_rfc3339(part.start), format_rfc3339(part.end)))
     if at < span.end:
         uninstalled.append(Interval(at, span.end))
@@ -71,8 +69,8 @@ async def collect(
 
 
 async def _decode(timeseries: TimeSeries, device: DeviceKey, link: Installation, part: Interval) -> Decoded:
-    """The intervals of one link. The last step of a register ends at the first count at or behind the end of the
-    part: it is read too, as long as the meter was still linked when it was taken.
+    """The intervals of one link that start in `part`. The last step of a register ends at the first count at or
+    behind the end of the part: it is read too, as long as the meter was still linked when it was taken.
     """
     readings = await _read(timeseries, device, link.channel, part)
     if link.reading == "interval":

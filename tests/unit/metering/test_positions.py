@@ -4,10 +4,12 @@ import json
 import tomllib
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ringmain.metering.positions import DuplicateMember, json_lines, line_of, toml_lines
+
+UNHURRIED = settings(deadline=None)  # a busy machine is not a failure
 
 JSON = """{
   "a": 1, "b": [
@@ -104,6 +106,7 @@ def paths_of(value, path):
             yield from paths_of(inner, f"{path}[{index}]")
 
 
+@UNHURRIED
 @given(value=VALUES, indent=st.sampled_from([None, 0, 2]))
 def test_every_path_of_any_json_text_has_a_line_in_ascending_order(value, indent):
     paths = list(paths_of(value, "$"))

@@ -5,7 +5,7 @@ from datetime import date, timedelta
 from decimal import Decimal
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ringmain.metering.data import tariff_file
@@ -16,6 +16,8 @@ from ringmain.metering.tariffs import WEEKDAYS, Tariff, TariffPeriod, TariffVers
 from ringmain.model.errors import Refused
 from ringmain.model.site import local_day
 from ringmain.model.time import parse_rfc3339
+
+UNHURRIED = settings(deadline=None)  # a busy machine is not a failure
 
 HALF_MS = 1_800_000
 LONDON = "Europe/London"
@@ -194,6 +196,7 @@ def energy_wh(lines):
     return sum(line.quantity for line in lines if line.kind == "energy") * 1000
 
 
+@UNHURRIED
 @given(tariff=TARIFFS, intervals=INTERVALS, one=DAYS, length=st.integers(1, 700), zone=ZONES)
 def test_lines_hold_the_energy_of_the_period_and_not_a_watt_hour_else(tariff, intervals, one, length, zone):
     assert not list(tariff.faults())
@@ -205,6 +208,7 @@ def test_lines_hold_the_energy_of_the_period_and_not_a_watt_hour_else(tariff, in
     assert all(line.amount == line.amount.quantize(Decimal("0.01")) for line in lines)
 
 
+@UNHURRIED
 @given(
     tariff=TARIFFS,
     intervals=INTERVALS,
@@ -218,6 +222,7 @@ def test_a_period_cut_at_any_local_midnight_conserves_energy(tariff, intervals, 
     assert sum(map(energy_wh, parts)) == energy_wh(rate(tariff, intervals, BillPeriod(one, end, zone)))
 
 
+@UNHURRIED
 @given(tariff=TARIFFS, intervals=INTERVALS.flatmap(lambda v: st.tuples(st.just(v), st.permutations(v))))
 def test_the_order_of_arrival_changes_nothing(tariff, intervals):
     one, other = intervals

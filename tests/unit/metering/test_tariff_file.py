@@ -3,12 +3,14 @@
 from decimal import Decimal
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ringmain.metering.data import TARIFFS, tariff_file
 from ringmain.metering.tariff_file import read_tariff
 from ringmain.model.errors import Refused
+
+UNHURRIED = settings(deadline=None)  # a busy machine is not a failure
 
 TOML = """\
 id = "tou"
@@ -127,6 +129,7 @@ def test_the_tariffs_that_ship_are_sound(name):
     assert {type(band.price) for band in tariff.versions[0].bands()} == {Decimal}
 
 
+@UNHURRIED
 @given(noise=st.text(max_size=40), at=st.integers(0, len(TOML)), suffix=st.sampled_from(["toml", "json"]))
 def test_noise_is_refused_with_a_line_or_read_but_never_crashes(noise, at, suffix):
     text = TOML if suffix == "toml" else JSON

@@ -90,7 +90,6 @@ class Aggregation:
                 await self.settle_due()
             except Failed as error:
                 self._failures += 1
-                self._stale = True
                 _log.warning("windows were not settled (%s): their marks are kept, trying again", error.detail)
             took_s = self._clock.monotonic_s() - began_s
             await asyncio.sleep(max(self._settings.interval_s, 9 * took_s))

@@ -134,8 +134,6 @@ def _day_of(at_ms: int, zone: str) -> date:
     back over midnight (Newfoundland, until 2011), the date returns for an hour; the day that began stays begun.
     """
     day = local(at_ms, zone).date()
-    if at_ms < _midnight(day, zone):
-        return day - timedelta(days=1)
     while at_ms >= _midnight(day + timedelta(days=1), zone):
         day += timedelta(days=1)
     return day

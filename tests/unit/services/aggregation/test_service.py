@@ -43,7 +43,7 @@ class MarkedWindows:
         self.settled = {}
         self.looks = 0
         self.batches = []
-        self.broken = False
+        self.broken = ""
         self.failed = asyncio.Event()
         self.done = asyncio.Event()
 
@@ -55,17 +55,21 @@ class MarkedWindows:
         self.newest[device] = max(at_ms, self.newest.get(device, 0))
         return Appended(Offset(1), 1, 1, 0, 0, 0, 0, 0)
 
+    def fail_in(self, method):
+        if self.broken == method:
+            self.failed.set()
+            raise Failed("storage_failed", "the disk is gone")
+
     async def pending(self):
         self.looks += 1
         return sorted(self.marks)
 
     async def watermarks(self):
-        if self.broken:
-            self.failed.set()
-            raise Failed("storage_failed", "the disk is gone")
+        self.fail_in("watermarks")
         return dict(self.newest)
 
     async def settle(self, keys, now_ms):
+        self.fail_in("settle")
         self.batches.append(len(keys))
         self.done.set()
         written = []
@@ -194,16 +198,17 @@ async def test_what_was_pending_before_a_restart_is_found_without_a_notice(store
     assert len(await Aggregation(store, clock).settle_due()) == 1
 
 
-async def test_a_store_that_fails_is_asked_again(store, clock, caplog):
+@pytest.mark.parametrize("broken", ["watermarks", "settle"])
+async def test_a_store_that_fails_is_asked_again(store, broken, clock, caplog):
     store.store(ONE, HOUR)
     store.store(ONE, HOUR + 2 * HOUR_MS)
-    store.broken = True
+    store.broken = broken
     aggregation = Aggregation(store, clock, AggregationSettings(interval_s=0.001))
     async with asyncio.timeout(5):
         task = asyncio.create_task(aggregation.run())
         await store.failed.wait()
         assert store.settled == {}
-        store.broken = False
+        store.broken = ""
         await store.done.wait()
         task.cancel()
         with suppress(asyncio.CancelledError):
