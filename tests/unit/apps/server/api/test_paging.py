@@ -1,11 +1,13 @@
 """Cursors: what was given out comes back as it was; what was made up is refused."""
 
+import asyncio
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ringmain.apps.server.api.kit.problems import Rejected
-from ringmain.apps.server.api.paging import page_of, read_cursor, write_cursor
+from ringmain.apps.server.api.paging import TURN_ROWS, long_page_of, page_of, read_cursor, write_cursor
 from ringmain.apps.server.api.words import INT64_MAX
 
 
@@ -57,3 +59,24 @@ def test_a_page_names_the_next_one_only_where_there_is_more():
     assert read_cursor(full.next, int) == (2,)
     assert page_of([1, 2], 2, lambda row: (row,), str).next is None
     assert page_of([], 2, lambda row: (row,), str).items == []
+
+
+@given(st.integers(0, 3 * TURN_ROWS), st.integers(1, 3 * TURN_ROWS))
+async def test_a_long_page_is_the_same_page(count, limit):
+    rows = list(range(min(count, limit + 1)))
+    assert await long_page_of(rows, limit, lambda row: (row,), str) == page_of(rows, limit, lambda row: (row,), str)
+
+
+async def test_a_long_page_lets_others_run():
+    turns = 0
+
+    async def other() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    task = asyncio.ensure_future(other())
+    await long_page_of(list(range(10 * TURN_ROWS)), 10 * TURN_ROWS, lambda row: (row,), str)
+    task.cancel()
+    assert turns >= 10

@@ -68,9 +68,11 @@ async def test_a_device_that_is_not_there_has_no_books():
 async def test_a_replay_is_of_that_letter_and_no_other():
     world = await make_world()
     await furnish(world)
-    (await world.context.registry.add(RIVAL, [NewDevice("theirs", "meter")], NOW_MS))[0]
+    await world.context.registry.add(RIVAL, [NewDevice("theirs", "meter")], NOW_MS)
     theirs = await world.key_of("theirs", RIVAL)
     await world.store(dead_letters=(DeadLetter(theirs, NOW_MS, "mqtt", "telemetry", b"x", "r", "d"),))
+    later = DeadLetter(await world.key_of("meter-1"), NOW_MS, "mqtt", "telemetry", b"later", "r", "d")
+    await world.store(dead_letters=(later,))
     async with world.client() as client:
         ours = (await client.get("/api/v1/dead-letters")).json()["items"]
         replayed = await client.post(f"/api/v1/dead-letters/{ours[0]['id']}/replay")
