@@ -11,14 +11,13 @@ their next report; the epoch, which decides on disconnects, uses no clock at all
 import asyncio
 import heapq
 
-import msgspec
-
 from ringmain.model.errors import Failed
 from ringmain.model.ids import DeviceKey
 from ringmain.model.session import Session, SessionEvent, SessionState
 from ringmain.ports.clock import Clock
 from ringmain.ports.presence import Presence
 from ringmain.services.sessions import timeline
+from ringmain.services.sessions.live import Live
 
 TICK_S = 0.25
 """Write-behind and look at what is overdue. Presence is read by people; quarter seconds look immediate."""
@@ -35,41 +34,6 @@ OVERDUE_MAX = 5_000
 """Sessions moved per tick, some 10 ms: when a region loses its network the loop must keep serving the others."""
 
 
-class _Live(msgspec.Struct):
-    """A session as it changes in memory. `queued_ms` is the deadline under which the heap holds it."""
-
-    device: DeviceKey
-    state: SessionState
-    epoch: int
-    protocol: str
-    peer: str
-    connected_ms: int
-    last_seen_ms: int
-    deadline_ms: int
-    interval_s: int
-    queued_ms: int = timeline.NEVER_MS
-
-    def due_ms(self) -> int:
-        """`active` only notes the time: an ONLINE device's deadline moves on with it."""
-        if self.state is SessionState.ONLINE:
-            return max(self.deadline_ms, timeline.stale_at(self.last_seen_ms, self.interval_s))
-        return self.deadline_ms
-
-    def frozen(self) -> Session:
-        deadline_ms = self.due_ms()
-        return Session(
-            self.device,
-            self.state,
-            self.epoch,
-            self.protocol,
-            self.peer,
-            self.connected_ms,
-            self.last_seen_ms,
-            0 if deadline_ms == timeline.NEVER_MS else deadline_ms,
-            self.interval_s,
-        )
-
-
 class Sessions:
     """All sessions of the platform. Everything but `start`, `run` and `flush` is memory only and never waits."""
 
@@ -78,7 +42,7 @@ class Sessions:
         self._presence = presence
         self._clock = clock
         self._default_interval_s = expected_interval_s
-        self._live: dict[DeviceKey, _Live] = {}
+        self._live: dict[DeviceKey, Live] = {}
         self._counts = dict.fromkeys(SessionState, 0)
         self._epoch = 0
         self._due: list[tuple[int, DeviceKey]] = []
@@ -95,7 +59,7 @@ class Sessions:
         self._seen_flushed_ms = now_ms
         for it in await self._presence.load():
             deadline_ms = timeline.resumed_at(it.state, it.expected_by_ms, it.expected_interval_s, now_ms)
-            live = _Live(
+            live = Live(
                 it.device,
                 it.state,
                 it.epoch,
@@ -221,25 +185,25 @@ class Sessions:
             raise
         return True
 
-    def _of(self, device: DeviceKey) -> _Live:
+    def _of(self, device: DeviceKey) -> Live:
         live = self._live.get(device)
         if live is None:
-            live = _Live(device, SessionState.NEVER_SEEN, 0, "", "", 0, 0, timeline.NEVER_MS, self._default_interval_s)
+            live = Live(device, SessionState.NEVER_SEEN, 0, "", "", 0, 0, timeline.NEVER_MS, self._default_interval_s)
             self._live[device] = live
             self._counts[SessionState.NEVER_SEEN] += 1
         return live
 
-    def _heard(self, live: _Live, at_ms: int) -> None:
+    def _heard(self, live: Live, at_ms: int) -> None:
         live.last_seen_ms = max(live.last_seen_ms, at_ms)
         self._become(live, SessionEvent.ACTIVITY, timeline.stale_at(live.last_seen_ms, live.interval_s))
 
-    def _overdue(self, live: _Live, event: SessionEvent) -> None:
+    def _overdue(self, live: Live, event: SessionEvent) -> None:
         deadline_ms = timeline.NEVER_MS
         if event is SessionEvent.MISSED:
             deadline_ms = timeline.offline_at(live.deadline_ms, live.interval_s)
         self._become(live, event, deadline_ms)
 
-    def _become(self, live: _Live, event: SessionEvent, deadline_ms: int) -> None:
+    def _become(self, live: Live, event: SessionEvent, deadline_ms: int) -> None:
         state = timeline.after(live.state, event)
         if state is None:
             return
@@ -250,7 +214,7 @@ class Sessions:
         self._moved[live.device] = None
         self._queue(live)
 
-    def _queue(self, live: _Live) -> None:
+    def _queue(self, live: Live) -> None:
         """Have the session looked at by its deadline. One that is looked at earlier anyway is not queued twice: it
         will be queued anew when it comes up.
         """

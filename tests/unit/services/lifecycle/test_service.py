@@ -343,9 +343,9 @@ async def test_a_hundred_thousand_lines_go_through_the_real_registry_and_survive
     await house.directory.add_tenant("a", 0)
     lines = [f"d-{at},meter,{f'token-{at}' if at % 2 else ''}\n" for at in range(100_000)]
     text = "id,profile,token\n" + "".join(lines)
-    started = time.perf_counter()
+    started = time.process_time()
     result = await house.lifecycle.import_csv("a", text)
-    assert time.perf_counter() - started < 20  # about 6 s on a quiet machine of two cores
+    assert time.process_time() - started < 15  # about 6 s of processor time, however busy the machine
     assert (result.created, len(result.tokens)) == (100_000, 50_000)
     assert (await house.lifecycle.import_csv("a", text)).unchanged == 100_000
     with pytest.raises(ImportRefused):

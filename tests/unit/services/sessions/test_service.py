@@ -312,15 +312,15 @@ async def test_a_cancelled_write_is_not_forgotten(sessions: Sessions, clock, dis
 async def test_noting_activity_and_ticking_stay_cheap_with_many_devices(sessions: Sessions, clock):
     for device in range(100_000):
         sessions.active(device, clock.at_ms, 3600)
-    started = time.perf_counter()
+    started = time.process_time()
     for _ in range(200_000):
         sessions.active(5, clock.at_ms)
-    assert time.perf_counter() - started < 1  # 5 us each; measured 0.2 us
-    started = time.perf_counter()
+    assert time.process_time() - started < 1  # 5 us each; measured 0.2 us
+    started = time.process_time()
     for _ in range(1000):
         clock.at_ms += 250
         sessions.advance()
-    assert time.perf_counter() - started < 0.1
+    assert time.process_time() - started < 0.1
 
 
 STEPS = st.lists(
