@@ -47,9 +47,10 @@ log = logging.getLogger(__name__)
 
 FILE_NAME = "timeseries.duckdb"
 
-WAL_BYTES_MAX = 32 * 1024 * 1024
-"""The store checkpoints by itself at this size of its write-ahead log: about 1.2 million readings, which take some
-150 ms to fold in and, after a crash, about as long to replay. Until then they lie in memory uncompressed."""
+WAL_BYTES_MAX = 16 * 1024 * 1024
+"""The store checkpoints by itself at this size of its write-ahead log: about 600,000 readings, which take some 100 ms
+to fold in and, after a crash, about as long to replay. Until then they lie in memory uncompressed: this size is what
+the process's memory swings by."""
 
 
 class EmbeddedTimeSeries:

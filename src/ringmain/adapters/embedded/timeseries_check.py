@@ -83,7 +83,7 @@ def stretches(starts: Int64s, gap_ms: int = GAP_MS, count_max: int = LOOKUPS_MAX
     gaps = np.diff(ordered)
     cuts = np.flatnonzero(gaps > gap_ms)
     if len(cuts) >= count_max:
-        cuts = np.sort(cuts[np.argsort(gaps[cuts])[-(count_max - 1) :]])
+        cuts = np.sort(cuts[np.argsort(gaps[cuts])[len(cuts) - count_max + 1 :]])
     begin = 0
     for cut in [*cuts.tolist(), len(ordered) - 1]:
         yield int(ordered[begin]), int(ordered[cut])

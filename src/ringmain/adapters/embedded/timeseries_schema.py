@@ -121,6 +121,12 @@ FEW = 64
 _SQL = {"l": "BIGINT", "q": "BIGINT", "i": "INTEGER", "d": "DOUBLE", "?": "BOOLEAN"}
 
 
+_AS_TEXT = ("DOUBLE", "HUGEINT")
+"""DuckDB 1.4 takes a NaN in a list for NULL, and rounds integers beyond 64 bits: these travel as text, which is exact
+for both.
+"""
+
+
 def insert(connection: Connection, table: str, columns: Mapping[str, NDArray[np.generic]]) -> None:
     """Append rows from numpy columns, named as the table's: one statement whatever their number. A masked value
     becomes NULL; so would a NaN, which is what the `coalesce` is for.
@@ -148,10 +154,16 @@ def insert_lists(connection: Connection, table: str, columns: dict[str, tuple[st
     integers wider than 64 bits. `executemany` would take a millisecond a row.
     """
     names = ", ".join(columns)
-    lists = ", ".join(f"unnest(${place}::{kind}[])" for place, (kind, _) in enumerate(columns.values(), 1))
+    lists = ", ".join(
+        f"unnest(${place}::VARCHAR[])::{kind}" if kind in _AS_TEXT else f"unnest(${place}::{kind}[])"
+        for place, (kind, _) in enumerate(columns.values(), 1)
+    )
     connection.execute(
         f"INSERT INTO {table} ({names}) SELECT {lists}",
-        [list(values) for _, values in columns.values()],
+        [
+            [None if each is None else repr(each) for each in values] if kind in _AS_TEXT else list(values)
+            for kind, values in columns.values()
+        ],
     )
 
 
