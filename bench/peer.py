@@ -69,6 +69,11 @@ class Mosquitto:
             else:
                 return self
 
+    @property
+    def pid(self) -> int:
+        """The broker's process id."""
+        return self._process.pid
+
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:

@@ -23,13 +23,11 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT)]  # run as a script, this folder alone is on the path
 
 import msgspec  # noqa: E402
-from bench import load, peer  # noqa: E402
+from bench import load, measure, peer  # noqa: E402
 from rich.console import Console  # noqa: E402
 from rich.table import Table  # noqa: E402
 from tests.e2e.platform_process import PlatformProcess  # noqa: E402
 
-CONNECTIONS = 100
-WINDOW = 20
 RUNS = 5
 MESSAGES = 4_000
 """For each connection: 400,000 messages, several seconds of either broker."""
@@ -43,18 +41,11 @@ WIDTH_MIN = 118
 TARGET = 1.5
 """The ratio that is promised (issue of the spine); below it the bench fails."""
 
-DAY_MS = 86_400_000
-STORED_S_MAX = 60.0
-POLL_S = 0.02
-MEMORY_FIRST = 10_000
-MEMORY_LAST = 50_000
-"""Messages a connection: the first and the fifth million of one process life."""
-
-MEMORY_GROWTH_MIB_MAX = 32
-
 
 class Run(msgspec.Struct, frozen=True):
-    """One pass of the load over one server. `rate` is messages a second until the clock ended."""
+    """One pass of the load over one server. `rate` is messages a second until the clock ended; `cpu_us` is the
+    server's processor time for one message, the figure to compare on a busy machine.
+    """
 
     server: str
     rate: float
@@ -63,6 +54,7 @@ class Run(msgspec.Struct, frozen=True):
     stored_after_seconds: float
     ack_ms_p50: float
     ack_ms_p99: float
+    cpu_us: float
 
 
 class Spread(msgspec.Struct, frozen=True):
@@ -92,11 +84,14 @@ def main() -> int:
         if ratio is not None and ratio.median < TARGET:
             failed.append(f"{ratio.median:.2f} times mosquitto; {TARGET} are promised")
     if options.memory:
-        report["memory"] = _memory(console)
-        if report["memory"]["growth_mib"] > MEMORY_GROWTH_MIB_MAX:
-            failed.append(
-                f"memory grew by {report['memory']['growth_mib']:.1f} MiB; {MEMORY_GROWTH_MIB_MAX} are promised"
-            )
+        memory = report["memory"] = measure.memory()
+        console.print(
+            f"memory: {memory.start_mib:.0f} MiB at the start, {memory.first_million_mib:.0f} after a million messages,"
+            f" {memory.fifth_million_mib:.0f} after five: {memory.growth_mib:+.1f} MiB",
+            highlight=False,
+        )
+        if memory.growth_mib > measure.MEMORY_GROWTH_MIB_MAX:
+            failed.append(f"memory grew by {memory.growth_mib:.1f} MiB; {measure.MEMORY_GROWTH_MIB_MAX} are promised")
     report["failed"] = failed
     options.report.parent.mkdir(parents=True, exist_ok=True)
     options.report.write_bytes(msgspec.json.format(msgspec.json.encode(report), indent=2) + b"\n")
@@ -108,7 +103,7 @@ def main() -> int:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Ringmain beside mosquitto, in one run.")
     parser.add_argument("--runs", type=int, default=RUNS, help="passes over each server; 0 leaves them out")
-    parser.add_argument("--messages", type=int, default=MESSAGES, help=f"for each of {CONNECTIONS} connections")
+    parser.add_argument("--messages", type=int, default=MESSAGES, help=f"for each of {measure.CONNECTIONS} connections")
     parser.add_argument("--memory", action="store_true", help="also the memory after 1 and 5 million messages")
     parser.add_argument("--report", type=Path, default=ROOT / "reports" / "bench.json")
     return parser.parse_args()
@@ -130,12 +125,12 @@ def _machine() -> dict[str, object]:
 def _side_by_side(runs: int, messages: int, console: Console) -> list[Run]:
     done: list[Run] = []
     until = time.monotonic() + SECONDS_MAX
-    users = [(id, token) for id, _, token in load.devices(CONNECTIONS)]
+    users = [(id, token) for id, _, token in load.devices(measure.CONNECTIONS)]
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         place = Path(folder)
         place.chmod(0o755)  # mosquitto gives up root and still has to read its files
         with PlatformProcess(place / "ringmain") as server:
-            server.import_devices(load.devices(CONNECTIONS))
+            server.import_devices(load.devices(measure.CONNECTIONS))
             for number in range(runs):
                 done.append(_ringmain(server, number, messages))
                 if peer.installed():
@@ -151,32 +146,21 @@ def _side_by_side(runs: int, messages: int, console: Console) -> list[Run]:
     return done
 
 
-def _base(number: int, messages: int) -> int:
-    """The first stamp of a run: midnight, so that every window is within one run."""
-    days = -(-messages * load.STEP_MS // DAY_MS)
-    return load.BASE_MS + number * days * DAY_MS
-
-
-def _publish(port: int, number: int, messages: int) -> load.Result:
-    base_ms = _base(number, messages)
-    with load.Load(port, connections=CONNECTIONS, window=WINDOW, messages=messages, base_ms=base_ms) as running:
-        result = running.result(300)
-    if not result.complete or result.acked != CONNECTIONS * messages:
-        raise RuntimeError(f"the load did not finish: {result}")
-    return result
-
-
 def _mosquitto(broker: peer.Mosquitto, name: str, number: int, messages: int) -> Run:
     with broker:
-        result = _publish(broker.port, number, messages)
-    return Run(name, result.rate, result.rate, result.seconds, 0.0, result.ack_ms_p50, result.ack_ms_p99)
+        before = measure.cpu_s(broker.pid)
+        result = measure.publish(broker.port, number, messages)
+        cpu_us = (measure.cpu_s(broker.pid) - before) / result.acked * 1e6
+    return Run(name, result.rate, result.rate, result.seconds, 0.0, result.ack_ms_p50, result.ack_ms_p99, cpu_us)
 
 
 def _ringmain(server: PlatformProcess, number: int, messages: int) -> Run:
-    result = _publish(server.ports.mqtt, number, messages)
-    expected = (number + 1) * CONNECTIONS * messages * len(load.CHANNELS)
-    ended = _wait_until_stored(server, expected)
-    _count(server, number, messages)
+    before = measure.cpu_s(server.pid)
+    result = measure.publish(server.ports.mqtt, number, messages)
+    expected = (number + 1) * measure.CONNECTIONS * messages * len(load.CHANNELS)
+    ended = measure.wait_until_stored(server, expected)
+    cpu_us = (measure.cpu_s(server.pid) - before) / result.acked * 1e6
+    measure.count(server, number, messages)
     seconds = ended - result.started
     return Run(
         "ringmain",
@@ -186,51 +170,23 @@ def _ringmain(server: PlatformProcess, number: int, messages: int) -> Run:
         ended - result.finished,
         result.ack_ms_p50,
         result.ack_ms_p99,
+        cpu_us,
     )
-
-
-def _stored(server: PlatformProcess) -> int:
-    items = server.get("/api/v1/tally")["items"]
-    return sum(item["count"] for item in items if item["outcome"] == "stored")
-
-
-def _wait_until_stored(server: PlatformProcess, expected: int) -> float:
-    """The moment at which the store's own books hold all of it; they commit with the readings."""
-    until = time.monotonic() + STORED_S_MAX
-    while (stored := _stored(server)) < expected:
-        if time.monotonic() > until:
-            raise RuntimeError(f"{stored} of {expected} values stored after {STORED_S_MAX:g} s\n{server.log_tail()}")
-        time.sleep(POLL_S)
-    if stored > expected:
-        raise RuntimeError(f"{stored} values stored, {expected} were sent")
-    return time.monotonic()
-
-
-def _count(server: PlatformProcess, number: int, messages: int) -> None:
-    """What the clock believed, asked of the readings themselves: every device, every channel, this run's span."""
-    span = f"from={_rfc3339(_base(number, messages))}&to={_rfc3339(_base(number + 1, messages))}"
-    for id, _, _ in load.devices(CONNECTIONS):
-        for channel in load.CHANNELS:
-            path = f"/api/v1/devices/{id}/windows?channel={channel}&size=15m&{span}&limit=1000"
-            found = 0
-            cursor: str | None = ""
-            while cursor is not None:
-                page = server.get(path + (f"&cursor={cursor}" if cursor else ""))
-                found += sum(window["count"] for window in page["items"])
-                cursor = page["next"]
-            if found != messages:
-                raise RuntimeError(f"run {number + 1}: {found} of {messages} values of {id} {channel} can be queried")
-
-
-def _rfc3339(ms: int) -> str:
-    return datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _throughput(runs: list[Run], console: Console) -> dict[str, Any]:
     servers = {name: [run for run in runs if run.server == name] for name in dict.fromkeys(run.server for run in runs)}
     ours = servers["ringmain"]
     table = Table(
-        "server", "msg/s (median)", "least", "greatest", "ack p50 ms", "ack p99 ms", "ringmain is", "least..greatest"
+        "server",
+        "msg/s (median)",
+        "least",
+        "greatest",
+        "ack p50 ms",
+        "p99",
+        "cpu us/msg",
+        "ringmain is",
+        "least..greatest",
     )
     ratios: dict[str, Spread] = {}
     rates = {}
@@ -244,6 +200,7 @@ def _throughput(runs: list[Run], console: Console) -> dict[str, Any]:
             *(f"{value:,.0f}" for value in (rate.median, rate.least, rate.greatest)),
             f"{statistics.median(run.ack_ms_p50 for run in theirs):.1f}",
             f"{statistics.median(run.ack_ms_p99 for run in theirs):.1f}",
+            f"{statistics.median(run.cpu_us for run in theirs):.1f}",
             *(
                 ("", "")
                 if name == "ringmain"
@@ -258,8 +215,8 @@ def _throughput(runs: list[Run], console: Console) -> dict[str, Any]:
         highlight=False,
     )
     return {
-        "connections": CONNECTIONS,
-        "window": WINDOW,
+        "connections": measure.CONNECTIONS,
+        "window": measure.WINDOW,
         "qos": 1,
         "values_a_message": len(load.CHANNELS),
         "rates": rates,
@@ -267,39 +224,6 @@ def _throughput(runs: list[Run], console: Console) -> dict[str, Any]:
         "stored_after_seconds": late,
         "runs": runs,
     }
-
-
-# -- memory -------------------------------------------------------------------------------------------------
-
-
-def _memory(console: Console) -> dict[str, float]:
-    with tempfile.TemporaryDirectory(prefix="bench-") as folder, PlatformProcess(Path(folder) / "ringmain") as server:
-        server.import_devices(load.devices(CONNECTIONS))
-        figures: dict[str, float] = {"start_mib": _rss_mib(server.pid)}
-        sent = 0
-        for name, total in (("first_million_mib", MEMORY_FIRST), ("fifth_million_mib", MEMORY_LAST)):
-            base_ms = load.BASE_MS + sent * load.STEP_MS
-            with load.Load(
-                server.ports.mqtt, connections=CONNECTIONS, window=WINDOW, messages=total - sent, base_ms=base_ms
-            ) as running:
-                running.result(600)
-            sent = total
-            _wait_until_stored(server, sent * CONNECTIONS * len(load.CHANNELS))
-            figures[name] = _rss_mib(server.pid)
-    figures["growth_mib"] = figures["fifth_million_mib"] - figures["first_million_mib"]
-    console.print(
-        f"memory: {figures['start_mib']:.0f} MiB at the start, {figures['first_million_mib']:.0f} after a million"
-        f" messages, {figures['fifth_million_mib']:.0f} after five: {figures['growth_mib']:+.1f} MiB",
-        highlight=False,
-    )
-    return figures
-
-
-def _rss_mib(pid: int) -> float:
-    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith("VmRSS:"):
-            return int(line.split()[1]) / 1024
-    raise RuntimeError(f"no resident size of process {pid}")
 
 
 if __name__ == "__main__":
