@@ -46,6 +46,10 @@ KEEP_ALIVE_GRACE = 1.5
 """[MQTT-3.1.2-22]: the server closes after one and a half keep-alive periods."""
 
 
+_FLAGS_2 = (packets.PUBREL, packets.SUBSCRIBE, packets.UNSUBSCRIBE)
+"""Packet types whose flags are 0010 (Table 2-2); those of all others but PUBLISH are 0000."""
+
+
 class ServerMachine:
     """One connection."""
 
@@ -235,13 +239,14 @@ class ServerMachine:
                 raise ProtocolViolation(Reason.PROTOCOL_ERROR, "first packet is not CONNECT", "MQTT-3.1.0-1")
         elif kind == packets.CONNECT:
             raise ProtocolViolation(Reason.PROTOCOL_ERROR, "second CONNECT", "MQTT-3.1.0-2")
-        if flags != (2 if kind in (packets.SUBSCRIBE, packets.UNSUBSCRIBE) else 0):
+        if flags != (2 if kind in _FLAGS_2 else 0):
             raise ProtocolViolation(Reason.MALFORMED_PACKET, f"flags {flags:#x} of packet type {kind}", "MQTT-2.1.3-1")
         match kind:
             case packets.CONNECT:
                 self.level = 5 if body.startswith(packets.FIVE) else 4
                 self._connect(packets.read_connect(body), events)
-            case packets.PINGREQ if not body:
+            case packets.PINGREQ:
+                packets.read_pingreq(body)
                 self._out.append(packets.PINGRESP_BYTES)
             case packets.SUBSCRIBE:
                 identifier, subscriptions, found = packets.read_subscribe(body, self.level)

@@ -18,6 +18,7 @@ FILTERS_MAX = 32
 """Filters in one SUBSCRIBE; a device's own tree has a handful."""
 
 CONNECT, CONNACK, PUBLISH, PUBACK = 1, 2, 3, 4
+PUBREL = 6
 SUBSCRIBE, SUBACK, UNSUBSCRIBE, UNSUBACK = 8, 9, 10, 11
 PINGREQ, PINGRESP, DISCONNECT, AUTH = 12, 13, 14, 15
 
@@ -168,6 +169,11 @@ def read_puback(body: bytes, level: int) -> int:
             properties.decode(cursor, properties.IN_ACKNOWLEDGEMENT)
     _at_end(cursor)
     return identifier
+
+
+def read_pingreq(body: bytes) -> None:
+    """PINGREQ has nothing in it (§3.12)."""
+    _at_end(Cursor(body))
 
 
 def read_disconnect(body: bytes, level: int) -> tuple[int, Properties]:
