@@ -27,8 +27,9 @@ def outcome(tmp_path: Path, mark: str = "", body: str = "pass", **environ: str) 
     (tmp_path / "test_it.py").write_text(SUITE.format(mark=mark, body=body))
     (tmp_path / "pytest.ini").write_text("[pytest]\nmarkers =\n    needs(*programs): as in pyproject\n")
     kept = {key: value for key, value in os.environ.items() if key not in {"CI", "RINGMAIN_REQUIRE_SERVICES"}}
+    kept["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"  # plugins take longer to load than these suites to run
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:asyncio", str(tmp_path)],
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(tmp_path)],
         env=kept | environ,
         cwd=tmp_path,
         capture_output=True,

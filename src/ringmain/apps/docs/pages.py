@@ -1,5 +1,6 @@
 """Every generated page of a checkout, by its path; what the generator writes and the test compares."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -32,6 +33,6 @@ def decisions(folder: Path) -> str:
     """The index of the decision records, by number."""
     lines = []
     for page in sorted(folder.glob("[0-9]*.md")):
-        title = page.read_text(encoding="utf-8").splitlines()[0].lstrip("# ").strip()
-        lines.append(f"- [{title}]({page.name})\n")
+        title = re.sub(r"^[# ]*\d*[.:]?\s*", "", page.read_text(encoding="utf-8").splitlines()[0])
+        lines.append(f"- [{int(page.name[:4])}. {title}]({page.name})\n")
     return _INDEX_HEAD + "".join(lines)
