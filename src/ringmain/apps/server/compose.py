@@ -62,6 +62,8 @@ from ringmain.services.sessions.service import Sessions
 
 log = logging.getLogger(__name__)
 
+FAULT_LOOK_S = 0.5
+
 MAINTAINED_SIZES = ("1h", "day")
 """Windows that are kept with their revisions; any other size is computed when it is asked for."""
 
@@ -308,6 +310,13 @@ class House:
             raise Refused("not_found", "the device of this dead letter is not known", "it stays where it is")
         answer = await self.telemetry.take(Principal(device, profile), letter.payload)
         return Replayed(answer.received, answer.accepted, answer.rejected, answer.dead_lettered)
+
+    async def watch(self) -> None:
+        """A registry whose state on disk is not known ends the process as a broken log does."""
+        while not self.database.fault:  # noqa: ASYNC110 - it is set in the database's own thread
+            await asyncio.sleep(FAULT_LOOK_S)
+        log.critical("the registry is broken: %s; starting anew", self.database.fault.detail)
+        self.broken.set()
 
     # -- how it is ------------------------------------------------------------------------------------------
 

@@ -77,6 +77,7 @@ async def _serve(config: Config, identity: Identity, sockets: Sockets) -> bool:
                     ("sessions", house.sessions.run()),
                     ("aggregation", house.aggregation.run()),
                     ("zones", house.zones.run()),
+                    ("watch", house.watch()),
                 )
             ]
             door = house.mqtt_door(tasks)
