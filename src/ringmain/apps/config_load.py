@@ -14,18 +14,11 @@ from pathlib import Path
 import msgspec
 
 from ringmain.apps.config import Config
+from ringmain.apps.config_error import ConfigError
 from ringmain.apps.config_keys import PREFIX, SWITCHES, Key, keys, sections, text_of
-from ringmain.model.errors import Refused
 from ringmain.model.site import zone_of
 
 FILE_NAME = "ringmain.toml"
-
-
-class ConfigError(Refused):
-    """The configuration can not be used. `detail` names the path of the key and where its value came from."""
-
-    def __init__(self, detail: str, hint: str) -> None:
-        super().__init__("invalid_request", detail, hint)
 
 
 class Loaded(msgspec.Struct, frozen=True):

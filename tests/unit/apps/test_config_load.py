@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from ringmain.apps.config import Config
+from ringmain.apps.config_error import ConfigError
 from ringmain.apps.config_keys import keys, text_of
-from ringmain.apps.config_load import ConfigError, is_loopback, load
+from ringmain.apps.config_load import is_loopback, load
 
 
 def refused(tmp_path: Path, toml: str = "", **layers) -> ConfigError:

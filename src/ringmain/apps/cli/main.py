@@ -12,7 +12,7 @@ from ringmain import __version__
 from ringmain.apps.cli.exits import CommandError, Exit, exit_of
 from ringmain.apps.cli.lazy import Lazy, LazyGroup
 from ringmain.apps.cli.settings import Invocation
-from ringmain.apps.config_load import ConfigError
+from ringmain.apps.config_error import ConfigError
 from ringmain.model.errors import RingmainError
 from ringmain.model.ids import DEFAULT_TENANT, TenantId, is_name
 

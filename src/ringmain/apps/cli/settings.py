@@ -5,14 +5,17 @@ A command calls `loaded()` (or `configuration()`) and hands on its own flags; it
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 import msgspec
 
-from ringmain.apps.config import Config
-from ringmain.apps.config_load import ConfigError, Loaded, load
+from ringmain.apps.config_error import ConfigError
 from ringmain.model.ids import DEFAULT_TENANT, TenantId
+
+if TYPE_CHECKING:
+    from ringmain.apps.config import Config
+    from ringmain.apps.config_load import Loaded
 
 
 class Invocation(msgspec.Struct, frozen=True):
@@ -42,7 +45,7 @@ def server_flags(function: Command) -> Command:
     return function
 
 
-def loaded(arguments: Mapping[str, object] | None = None) -> Loaded:
+def loaded(arguments: Mapping[str, object] | None = None) -> "Loaded":
     """The configuration of this invocation. `arguments` are those that `server_flags` gave; None means not named."""
     invocation = _invocation()
     flags: dict[str, tuple[str, object]] = {}
@@ -55,10 +58,12 @@ def loaded(arguments: Mapping[str, object] | None = None) -> Loaded:
         value_named = (arguments or {}).get(flag.removeprefix("--").replace("-", "_"))
         if value_named is not None:
             flags[path] = (flag, value_named)
+    from ringmain.apps.config_load import load  # noqa: PLC0415  # reads TOML and time zones: not for `--help`
+
     return load(file=invocation.file, flags=flags)
 
 
-def configuration(arguments: Mapping[str, object] | None = None) -> Config:
+def configuration(arguments: Mapping[str, object] | None = None) -> "Config":
     """Only the values of `loaded`."""
     return loaded(arguments).config
 
