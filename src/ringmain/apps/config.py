@@ -82,12 +82,6 @@ class Mqtt(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             description="Largest packet. 1 MiB is what EMQX takes too; a meter's reading is below 1 KiB.",
         ),
     ] = 1_048_576
-    topic_bytes_max: Annotated[
-        int, Meta(ge=32, le=65_535, description="Longest topic; 256 octets hold every topic of this platform.")
-    ] = 256
-    topic_levels_max: Annotated[
-        int, Meta(ge=3, le=128, description="Most levels of a topic; AWS IoT Core takes 8 as well.")
-    ] = 8
     receive_maximum: Annotated[
         int,
         Meta(

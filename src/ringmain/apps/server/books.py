@@ -25,6 +25,7 @@ class Books:
 
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
+        self._received: dict[str, int] = {}
 
     def committed(self, news: Committed) -> None:
         """A commit of the log."""
@@ -49,8 +50,8 @@ class Books:
             self._metrics.dead_letters.inc(news.dead_letters)
 
     def received(self, door: str, count: int) -> None:
-        """Messages came in."""
-        self._metrics.messages_received.of(door).inc(count)
+        """Messages came in. This runs once a read, so it only adds; the metric follows when somebody looks."""
+        self._received[door] = self._received.get(door, 0) + count
 
     def refused(self, code: str) -> None:
         """A sign-in was refused."""
@@ -70,6 +71,9 @@ class Books:
     ) -> None:
         """What is measured when somebody asks."""
         metrics = self._metrics
+        for door, count in self._received.items():
+            metrics.messages_received.of(door).inc(count)
+        self._received.clear()
         metrics.connections.of("mqtt").set(connections.count)
         for state, count in sessions.counts().items():
             metrics.sessions.of(state.value).set(count)

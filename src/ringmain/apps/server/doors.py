@@ -3,6 +3,7 @@ thing a user hears of, and they start to accept when the house is ready.
 """
 
 import contextlib
+import os
 import socket
 from collections.abc import Generator
 from pathlib import Path
@@ -63,7 +64,12 @@ def unix_socket(path: Path) -> socket.socket:
     """
     path.unlink(missing_ok=True)
     opened = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    opened.bind(str(path))
+    # Through the directory's descriptor: the address of a Unix socket has 107 octets at most (unix(7)).
+    folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY)
+    try:
+        opened.bind(f"/proc/self/fd/{folder}/{path.name}")
+    finally:
+        os.close(folder)
     path.chmod(0o600)
     opened.listen(BACKLOG)
     opened.setblocking(False)
