@@ -14,13 +14,14 @@ from ringmain.model.ids import DeviceKey
 
 
 class Lane:
-    """Devices whose readings are alike in everything but their channels: one profile, quarantined or not.
-    Compared by identity; the gateway keeps one of each.
+    """Devices whose readings are alike in everything but their channels: one tenant and profile, quarantined or not.
+    Compared by identity; the gateway keeps one of each. `names` are the channels they have used, and whether exact.
     """
 
-    __slots__ = ("profile", "quarantined")
+    __slots__ = ("names", "profile", "quarantined")
 
     def __init__(self, profile: Profile, *, quarantined: bool) -> None:
+        self.names: dict[str, bool] = {}
         self.profile = profile
         self.quarantined = quarantined
 

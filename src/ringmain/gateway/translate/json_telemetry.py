@@ -26,7 +26,8 @@ READINGS_PER_PAYLOAD_MAX = 50_000
 """A day of five channels at 10 s is 43,200; a bulk upload is split by its sender."""
 
 CHANNEL_NAMES_MAX = 65_536
-"""Distinct names one gateway takes between two starts: names are remembered by every store, values are not."""
+"""Distinct names that the devices of one tenant and profile may use between two starts: names are remembered by every
+store, values are not; and no tenant uses up what another one needs."""
 
 _Stamp = Annotated[int, msgspec.Meta(ge=0, le=INSTANT_MAX)]
 _Values = dict[str, int | float]
@@ -42,14 +43,11 @@ _decode_plain = msgspec.json.Decoder(_Values).decode_lines
 _decode_any = msgspec.json.Decoder().decode
 _stamp_of: Callable[[object], int] = lambda value: msgspec.convert(value, _Stamp)
 
-Undecodable = Callable[[DeadLetter], None]
-
 
 class JsonTelemetry:
     """Translates the payloads of all devices."""
 
     def __init__(self) -> None:
-        self._names: set[str] = set()
         self._arrivals: dict[DeviceKey, int] = {}
 
     def translate(
@@ -75,12 +73,10 @@ class JsonTelemetry:
 
     def _new_shape(self, shapes: Shapes, lane: Lane, channels: tuple[str, ...]) -> Growing | None:
         """A block for channels of one kind that are all well named; None sends the message the slow way."""
-        if not channels or not all(name in self._names for name in channels):
+        exact = {lane.names.get(name) for name in channels}
+        if len(exact) != 1 or None in exact or len(channels) > CHANNELS_PER_MESSAGE_MAX:
             return None
-        exact = {lane.profile.is_exact(name) for name in channels}
-        if len(exact) != 1:
-            return None
-        growing = shapes[channels] = Growing(channels, exact=exact.pop())
+        growing = shapes[channels] = Growing(channels, exact=True in exact)
         return growing
 
     def _one_by_one(
@@ -132,15 +128,17 @@ class JsonTelemetry:
 
     def _check(self, lane: Lane, name: str, value: object) -> bool:
         """Whether the channel is EXACT, once its name and value are known to be acceptable."""
-        if name not in self._names:
+        exact = lane.names.get(name)
+        if exact is None:
             if not is_channel(name):
                 raise _PayloadError(f"{name[:80]!r} can not name a channel: 1-64 characters, a letter first")
-            if len(self._names) >= CHANNEL_NAMES_MAX:
+            if len(lane.names) >= CHANNEL_NAMES_MAX:
                 raise _PayloadError(f"more than {CHANNEL_NAMES_MAX} different channels", "too_many_channels")
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise _PayloadError(f"{name}: expected a number, got {type(value).__name__}")
-        self._names.add(name)
-        return lane.profile.is_exact(name)
+        if exact is None:
+            exact = lane.names[name] = lane.profile.is_exact(name)
+        return exact
 
     def _arrival(self, device: DeviceKey, received_ms: int) -> int:
         """A stamp for a reading that has none: when it came, and never the same twice for one device."""
