@@ -24,6 +24,7 @@ def record(campaign: str, **figures: object) -> None:
     known[campaign] = {
         **figures,
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "load_average": round(os.getloadavg()[0], 1),
         "machine": f"{os.cpu_count()} cores, Linux {platform.release()}, Python {platform.python_version()}",
     }
     _REPORT.parent.mkdir(parents=True, exist_ok=True)
