@@ -1,0 +1,54 @@
+"""Routes: nothing outside a device's own tree, for no spelling of a topic."""
+
+import pytest
+
+from ringmain.gateway.route import NOTICES, Purpose, grants, route
+from ringmain.model.device import GENERIC_PROFILE, Device, LifecycleState, Principal
+
+M1 = Principal(Device(1, "acme", "m1", "generic", LifecycleState.ACTIVE, "main", 0, 0), GENERIC_PROFILE)
+
+
+@pytest.mark.parametrize(
+    ("topic", "reason"),
+    [("devices/m2/telemetry", "foreign_device"), ("devices/M1/telemetry", "foreign_device"),
+     ("devices//telemetry", "foreign_device"),
+     ("devices/m2/status", "foreign_device"), ("devices/m2/x", "foreign_device"),
+     ("devices/m1/errors", "unknown_topic"), ("devices/m1", "unknown_topic"),
+     ("devices/m1/telemetry/", "unknown_topic"),
+     ("/devices/m1/telemetry", "unknown_topic"), ("acme/devices/m1/telemetry", "unknown_topic"),
+     ("Telemetry", "unknown_topic"), ("telemetry/", "unknown_topic"), ("v1/devices/m1/telemetry", "unknown_topic"),
+     ("errors", "unknown_topic"), (" telemetry", "unknown_topic"), ("$SYS/x", "unknown_topic")],
+)  # fmt: skip
+def test_rejected(topic, reason):
+    found = route(M1, topic.encode())
+    assert (found.purpose, found.reason, found.topic) == (Purpose.REJECT, reason, topic)
+
+
+@pytest.mark.parametrize("topic", ["telemetry", "v1/devices/me/telemetry", "devices/m1/telemetry"])
+def test_telemetry(topic):
+    assert route(M1, topic.encode()).purpose is Purpose.TELEMETRY
+
+
+@pytest.mark.parametrize("topic", ["status", "devices/m1/status"])
+def test_status(topic):
+    assert route(M1, topic.encode()).purpose is Purpose.STATUS
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    ["#", "+", "+/+/+", "+/m1/#", "devices/#", "devices/+/errors", "devices/m2/#", "devices/m1", "devices/m1/telemetry",
+     "devices/m1/errors/+", "devices/m1/+/errors", "telemetry", "", "errors/#", "$share/g/errors"],
+)  # fmt: skip
+def test_not_granted(pattern):
+    assert grants(M1.device, pattern) == ()
+
+
+@pytest.mark.parametrize("pattern", ["devices/m1/#", "devices/m1/+", "devices/m1/+/#"])
+def test_its_whole_tree(pattern):
+    assert grants(M1.device, pattern) == NOTICES
+
+
+@pytest.mark.parametrize("notice", NOTICES)
+def test_one_notice(notice):
+    for pattern in (notice, f"devices/m1/{notice}", f"devices/m1/{notice}/#"):
+        assert grants(M1.device, pattern) == (notice,)
