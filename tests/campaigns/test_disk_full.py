@@ -49,10 +49,10 @@ def test_full_disk_stops_the_acknowledgements_and_nothing_else(small_disk: Path,
     with PlatformProcess(small_disk / "data", log=tmp_path / "platform.log") as platform:
         platform.import_devices(devices(CONNECTIONS))
         pid = platform.pid
+        _take_all_but(other, small_disk, ROOM_MIB << 20)
         options = {"connections": CONNECTIONS, "window": WINDOW, "messages": 10**9, "limit": 240}
         with Load(platform.ports.mqtt, reconnect=True, acked=str(acked_path), **options) as load:
             load.wait_for("up", 10)
-            _take_all_but(other, small_disk, ROOM_MIB << 20)
             full_after = _wait_until_quiet(acked_path)
             acked_when_full = acked_path.stat().st_size
             _wait_until_unready(platform)
