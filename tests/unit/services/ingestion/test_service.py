@@ -294,3 +294,39 @@ async def test_finish_gives_up_with_the_stores_own_words():
     with pytest.raises(Failed, match="the store is away"):
         await bench.ingestion.finish()
     assert bench.ingestion.stored == 0
+
+
+class TestCaughtUp:
+    async def test_not_while_the_store_is_away(self):
+        bench = Bench()
+        await bench.put(1)
+        bench.store.failures = ["before"] * 1000
+        async with bench.running():
+            assert not await bench.ingestion.caught_up(0.05)
+            bench.store.failures.clear()
+            assert await bench.ingestion.caught_up(5)
+        assert await bench.stored() == [1]
+
+    async def test_it_does_not_wait_for_what_came_after_the_question(self):
+        bench = Bench()
+        async with bench.running():
+            assert await bench.ingestion.caught_up(0.0)
+            for n in range(1, 50):
+                await bench.put(n)
+                assert await bench.ingestion.caught_up(5)
+                assert bench.ingestion.stored >= n
+
+    async def test_who_asks_does_not_wait_for_the_next_round(self, monkeypatch):
+        monkeypatch.setattr(service, "APPEND_EVERY_S", 30.0)
+        bench = Bench()
+        async with bench.running():
+            await bench.put(1)
+            assert await bench.ingestion.caught_up(5)
+            await bench.put(2)
+            assert await bench.ingestion.caught_up(5)
+
+    async def test_many_who_ask_at_once(self):
+        bench = Bench()
+        async with bench.running():
+            await bench.put(*range(1, 20))
+            assert all(await asyncio.gather(*(bench.ingestion.caught_up(5) for _ in range(50))))
