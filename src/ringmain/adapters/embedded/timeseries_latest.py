@@ -158,9 +158,8 @@ class Latest:
         size = len(self.devices.keys)
         series = self._series.get((channel, exact))
         if series is None:
-            series = self._series[channel, exact] = Series(
-                np.empty(0, np.int64), np.empty(0, np.int64 if exact else np.float64), np.empty(0, np.bool_)
-            )
+            values: Int64s | Floats = np.empty(0, np.int64) if exact else np.empty(0, np.float64)
+            series = self._series[channel, exact] = Series(np.empty(0, np.int64), values, np.empty(0, np.bool_))
         have = len(series.at)
         if have < size:
             more = max(size, 2 * have) - have

@@ -12,7 +12,8 @@ import duckdb
 import numpy as np
 
 from ringmain.adapters.embedded.duckdb_file import DuckDbFile
-from ringmain.adapters.embedded.timeseries_check import Checked, Columns
+from ringmain.adapters.embedded.timeseries_check import Checked
+from ringmain.adapters.embedded.timeseries_columns import Columns
 from ringmain.adapters.embedded.timeseries_intake import Int64s
 from ringmain.adapters.embedded.timeseries_schema import Names, insert, insert_lists, registered
 from ringmain.model.batch import DeadLetter

@@ -10,7 +10,7 @@ import duckdb
 import numpy as np
 
 from ringmain.adapters.embedded.duckdb_file import DuckDbFile, transaction
-from ringmain.adapters.embedded.timeseries_aggregate import Spans, aggregate_spans, kind_of
+from ringmain.adapters.embedded.timeseries_aggregate import Kind, Spans, aggregate_spans, kind_of
 from ringmain.adapters.embedded.timeseries_intake import Int64s
 from ringmain.adapters.embedded.timeseries_pending import window_columns
 from ringmain.adapters.embedded.timeseries_schema import insert_lists, registered
@@ -109,7 +109,7 @@ def _aggregates(connection: Connection, state: State, keys: Sequence[WindowKey])
     columns = window_columns(connection, keys, state.channels, state.sizes)
     slots = state.latest.slots(columns["device"])
     # Windows of one size do not overlap; those of different sizes do, and are summed in statements of their own.
-    parts: dict[tuple[str, int], list[int]] = {}
+    parts: dict[tuple[Kind, int], list[int]] = {}
     for place, (slot, channel, size) in enumerate(
         zip(slots.tolist(), columns["channel"].tolist(), columns["size"].tolist(), strict=True)
     ):
@@ -157,8 +157,12 @@ def _write(connection: Connection, columns: dict[str, Int64s], revisions: Sequen
 
 def _revision(device: DeviceKey, channel: str, size: str, row: RevisionRow) -> WindowRevision:
     start, end, revision, closed_ms, readings, exact_sum, exact_min, exact_max, *measured, mean, median = row
-    values = (
-        measured if exact_sum is None or exact_min is None or exact_max is None else (exact_sum, exact_min, exact_max)
-    )
+    total: int | float
+    least: int | float
+    most: int | float
+    if exact_sum is None or exact_min is None or exact_max is None:
+        total, least, most = measured
+    else:
+        total, least, most = exact_sum, exact_min, exact_max
     key = WindowKey(device, channel, size, start, end)
-    return WindowRevision(key, revision, Aggregate(start, end, readings, *values, mean, median), closed_ms)
+    return WindowRevision(key, revision, Aggregate(start, end, readings, total, least, most, mean, median), closed_ms)
