@@ -291,6 +291,19 @@ class TestNoRoom:
         assert gateway.intake.trouble is None
         assert [it[2] for it in gateway.stored()] == [1]
 
+    @pytest.mark.parametrize("failure", [FULL, BROKEN])
+    @pytest.mark.parametrize("level", [4, 5])
+    async def test_no_failure_is_ever_acknowledged_as_a_success(self, gateway, dial, turns, level, failure):
+        peer = await dial(level)
+        gateway.queue.failing = failure
+        peer.send(peer.packet(reading(1), 1) + peer.packet(reading(2), 2))
+        await turns()
+        if level == 5 and failure is FULL:
+            assert peer.acknowledged() == [(1, 0x97), (2, 0x97)]
+        else:
+            assert b"\x40" not in peer.said()[:1]
+            assert peer.transport.gone
+
     async def test_mqtt_311_loses_its_connection(self, gateway, dial, turns):
         peer = await dial(4)
         gateway.queue.failing = FULL

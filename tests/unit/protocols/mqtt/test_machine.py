@@ -226,6 +226,15 @@ class TestPublish:
             (closed,) = machine.receive(publish(payload=bytes(1000 - 7), level=5)[:cut], 0.0)
             assert closed.reason is Reason.PACKET_TOO_LARGE
 
+    @pytest.mark.parametrize("size", [500, 20_000])
+    def test_the_limit_holds_on_the_topic_of_the_last_one(self, connected, size):
+        machine = connected(4, Limits(packet_bytes_max=size - 1))
+        large = publish(payload=bytes(size - 8 - (size > 16_384)), identifier=2)
+        assert len(large) == size
+        events = machine.receive(publish(identifier=1) + large, 0.0)
+        assert [type(it) for it in events] == [Published, Closed]
+        assert events[1].reason is Reason.PACKET_TOO_LARGE
+
     def test_a_packet_on_the_topic_of_the_last_one_is_checked_all_the_same(self, connected):
         for bad, reason in (
             (wire.packet(0x32, b"\0\1t\0\0x"), Reason.PROTOCOL_ERROR),
