@@ -7,10 +7,13 @@ is committed: one bad reading can never spoil the commit of the others.
 from array import array
 from collections.abc import Iterable
 from itertools import chain
+from typing import TypeAlias
 
 from ringmain.model.batch import FORMAT, Batch, Block, DeadLetter, Rejection, Stamped, block_of
 from ringmain.model.device import Profile
 from ringmain.model.ids import DeviceKey
+
+Column: TypeAlias = "array[int] | array[float]"
 
 
 class Lane:
@@ -58,6 +61,10 @@ class Growing:
         self.values.fromlist(list(chain.from_iterable(rows)))  # type: ignore[arg-type]
         self.devices.extend(array("q", (device,)) * len(stamps))
         self.stamps.fromlist(stamps)
+
+    def column(self, rows: Iterable[Iterable[int | float]]) -> Column:
+        """The values of `add_all` before it is known whether those of other blocks fit too; errors as of `add`."""
+        return array(self.values.typecode, list(chain.from_iterable(rows)))
 
 
 Shapes = dict[tuple[str, ...], Growing]

@@ -17,9 +17,11 @@ def test_all_or_nothing(exact, bad):
     with pytest.raises((TypeError, OverflowError)):
         growing.add(1, 11, [3, bad])
     with pytest.raises((TypeError, OverflowError)):
+        growing.column([[5, 6], [7, bad]])
+    with pytest.raises((TypeError, OverflowError)):
         growing.add_all(1, [12, 13], [[5, 6], [7, bad]])
     assert (growing.devices.tolist(), growing.stamps.tolist(), growing.values.tolist()) == ([1], [10], [1, 2])
-    growing.add_all(2, [14, 15], [[7, 8], [9, 10]])
+    growing.add_all(2, [14, 15], (growing.column([[7, 8], [9, 10]]),))
     assert growing.devices.tolist() == [1, 2, 2]
     assert growing.values.tolist() == [1, 2, 7, 8, 9, 10]
 

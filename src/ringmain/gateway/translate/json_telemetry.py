@@ -14,7 +14,7 @@ from typing import Annotated
 
 import msgspec
 
-from ringmain.gateway.columns import Growing, Lane, OpenBatch, Shapes
+from ringmain.gateway.columns import Column, Growing, Lane, OpenBatch, Shapes
 from ringmain.model.batch import DeadLetter, Stamped
 from ringmain.model.ids import DeviceKey, is_channel
 from ringmain.model.time import INSTANT_MAX
@@ -61,23 +61,21 @@ class JsonTelemetry:
         names = list(map(tuple, rows))
         if not names or names.count(names[0]) != len(names):
             return self._one_by_one(batch, lane, device, payloads, door, topic)
-        shapes = batch.shapes(lane, Stamped.DEVICE)
-        growing = shapes.get(names[0]) or self._new_shape(shapes, lane, names[0])
-        if growing is None:
-            return self._one_by_one(batch, lane, device, payloads, door, topic)
+        shapes = batch.shapes(lane, Stamped.DEVICE if stamps else Stamped.ARRIVAL)
+        growing = shapes.get(names[0]) or _new_shape(shapes, lane, names[0])
         try:
-            growing.add_all(device, stamps, map(dict.values, rows))
+            if growing and stamps:
+                growing.add_all(device, stamps, map(dict.values, rows))
+                return []
+            parts = _parts(shapes, lane, names[0], rows)
         except (TypeError, OverflowError):
+            parts = []
+        if not parts:
             return self._one_by_one(batch, lane, device, payloads, door, topic)
+        stamps = stamps or self._arrivals_of(device, batch.received_ms, len(rows))
+        for growing, column in parts:
+            growing.add_all(device, stamps, (column,))
         return []
-
-    def _new_shape(self, shapes: Shapes, lane: Lane, channels: tuple[str, ...]) -> Growing | None:
-        """A block for channels of one kind that are all well named; None sends the message the slow way."""
-        exact = {lane.names.get(name) for name in channels}
-        if len(exact) != 1 or None in exact or len(channels) > CHANNELS_PER_MESSAGE_MAX:
-            return None
-        growing = shapes[channels] = Growing(channels, exact=True in exact)
-        return growing
 
     def _one_by_one(
         self, batch: OpenBatch, lane: Lane, device: DeviceKey, payloads: Sequence[bytes], door: str, topic: str
@@ -115,7 +113,7 @@ class JsonTelemetry:
             at_ms, values = _item(item)
             stamped = Stamped.ARRIVAL if at_ms is None else Stamped.DEVICE
             if at_ms is None:
-                at_ms = self._arrival(device, received_ms)
+                (at_ms,) = self._arrivals_of(device, received_ms, 1)
             exact = {name: self._check(lane, name, value) for name, value in values.items()}
             for kind in (False, True):
                 channels = tuple(name for name in values if exact[name] is kind)
@@ -140,15 +138,40 @@ class JsonTelemetry:
             exact = lane.names[name] = lane.profile.is_exact(name)
         return exact
 
-    def _arrival(self, device: DeviceKey, received_ms: int) -> int:
-        """A stamp for a reading that has none: when it came, and never the same twice for one device."""
-        stamp = max(received_ms, self._arrivals.get(device, 0) + 1)
-        self._arrivals[device] = stamp
-        return stamp
+    def _arrivals_of(self, device: DeviceKey, received_ms: int, count: int) -> list[int]:
+        """Stamps for messages that have none: when they came, and never the same twice for one device."""
+        first = max(received_ms, self._arrivals.get(device, 0) + 1)
+        self._arrivals[device] = first + count - 1
+        return list(range(first, first + count))
+
+
+def _new_shape(shapes: Shapes, lane: Lane, channels: tuple[str, ...]) -> Growing | None:
+    """A block for channels of one kind that have all been used before; None where that is not what they are."""
+    exact = {lane.names.get(name) for name in channels}
+    if len(exact) != 1 or None in exact or len(channels) > CHANNELS_PER_MESSAGE_MAX:
+        return None
+    growing = shapes[channels] = Growing(channels, exact=True in exact)
+    return growing
+
+
+def _parts(shapes: Shapes, lane: Lane, channels: tuple[str, ...], rows: list[_Values]) -> list[tuple[Growing, Column]]:
+    """A block for each kind of channel, since meters send both in one message, and what goes into it. Empty where a
+    channel is new, which sends them the slow way.
+    """
+    if len(channels) > CHANNELS_PER_MESSAGE_MAX or not all(name in lane.names for name in channels):
+        return []
+    parts = []
+    for kind in (False, True):
+        part = tuple(name for name in channels if lane.names[name] is kind)
+        growing = shapes.get(part) or _new_shape(shapes, lane, part)
+        if growing:
+            parts.append((growing, growing.column([[row[name] for name in part] for row in rows])))
+    return parts
 
 
 def _decode_lines(lines: bytes, count: int) -> tuple[list[int], list[_Values]]:
-    """Stamps and values of `count` objects of one form, each with a stamp; two empty lists for anything else.
+    """Stamps and values of `count` objects of one form, all with a stamp or (then there are no stamps) none; two empty
+    lists for anything else.
 
     The decoder takes a value that goes on in the next line, so two halves of an object in two payloads would become
     one: every line break has to stand between a closing and an opening brace, and be one of ours.
@@ -161,7 +184,9 @@ def _decode_lines(lines: bytes, count: int) -> tuple[list[int], list[_Values]]:
             stamps, rows = [sample.ts for sample in samples], [sample.values for sample in samples]
         else:
             rows = _decode_plain(lines)
-            stamps = [row.pop("ts", -1) for row in rows]  # type: ignore[misc]
+            stamps = [row.pop("ts", -1) for row in rows] if b'"ts"' in lines else []  # type: ignore[misc]
+            if not stamps:
+                return ([], rows) if len(rows) == count and not any("ts" in row for row in rows) else ([], [])
             if set(map(type, stamps)) != {int} or min(stamps) < 0 or max(stamps) > INSTANT_MAX:
                 return [], []
     except (msgspec.DecodeError, UnicodeDecodeError):
