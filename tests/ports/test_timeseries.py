@@ -123,6 +123,13 @@ async def test_the_first_to_arrive_wins_within_one_append(store):
     assert [c.received for c in await store.outcomes.conflicts([7], after=0, limit=9)] == [9.5, 8.5]
 
 
+async def test_arrival_decides_also_where_blocks_over_the_same_channels_are_put_together(store):
+    first = entry(1, measured([(8, T0, 0.5)], ("a",)), measured([(7, T0, 2.5, 5.5)], ("a", "b")))
+    await store.append([first, entry(2, measured([(7, T0, 9.5)], ("a",)))])
+    assert [(r.channel, r.value) for r in await all_readings(store, 7)] == [("a", 2.5), ("b", 5.5)]
+    assert [c.received for c in await store.outcomes.conflicts([7], after=0, limit=9)] == [9.5]
+
+
 async def test_the_same_conflict_again_is_counted_but_kept_once(store):
     await store.append([entry(1, exact([(7, T0, 5)]))])
     for offset in (2, 3):

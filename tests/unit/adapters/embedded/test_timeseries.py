@@ -212,6 +212,28 @@ async def test_a_nan_stays_the_newest_over_a_checkpoint_and_a_start(store, tmp_p
     await again.close()
 
 
+async def test_many_nans_are_stored_as_such(store):
+    rows = [(7, T0 + n, float("nan")) for n in range(1000)]
+    assert (await store.append([entry(1, rows, ("power_w",), exact=False)])).stored == 1000
+    assert await rows_in(store, "readings_measured WHERE value IS NULL") == 0
+    assert (await store.append([entry(2, rows, ("power_w",), exact=False)])).duplicates == 1000
+
+
+async def test_row_numbers_with_gaps_are_not_relied_upon(store, tmp_path):
+    await store.append([entry(1, [(7, T0 + n, n) for n in range(10)])])
+    await store.checkpoint()
+    assert await rows_in(store, "latest_through") == 1
+    await store._file.write(
+        lambda connection: connection.execute("DELETE FROM readings_exact WHERE value < 5") and None
+    )
+    await store.append([entry(2, [(7, T0 + 10, 10)])])
+    await store.checkpoint()
+    assert await rows_in(store, "latest_through") == 0
+    again = await open_at(await killed(store, tmp_path))
+    assert [each.value for each in await again.latest(7)] == [10]
+    await again.close()
+
+
 async def test_the_store_checkpoints_by_itself_when_its_wal_has_grown(store, monkeypatch):
     monkeypatch.setattr(module, "WAL_BYTES_MAX", 20_000)
     for offset in range(1, 60):
