@@ -18,9 +18,9 @@ from typing import TypeVar
 
 import duckdb
 
-from ringmain.adapters.embedded.duckdb_faults import failure_of, is_not_the_wal
+from ringmain.adapters.embedded.duckdb_attach import attach, wal_of
+from ringmain.adapters.embedded.duckdb_faults import failure_of
 from ringmain.model.errors import Failed
-from ringmain.model.time import Instant, utc
 from ringmain.ports.clock import Clock
 
 T = TypeVar("T")
@@ -34,9 +34,6 @@ READERS = 2
 CACHE_MIB = 16
 """What DuckDB may keep in memory between queries; the kernel's page cache holds the rest. Without this limit the
 buffers grow with the file, up to the memory limit."""
-
-STORAGE_VERSION = "v1.4.0"
-"""The format of the oldest DuckDB that is supported, so that a downgrade stays possible."""
 
 
 class DuckDbFile:
@@ -63,7 +60,7 @@ class DuckDbFile:
     @property
     def wal(self) -> Path:
         """The write-ahead log beside the file; there is none after a checkpoint."""
-        return self.path.with_name(self.path.name + ".wal")
+        return wal_of(self.path)
 
     def wal_bytes(self) -> int:
         """How much has been written since the last checkpoint."""
@@ -152,7 +149,7 @@ class DuckDbFile:
         if self._instance is not None:
             return self._instance
         try:
-            instance = self._attach()
+            instance = attach(self.path, self._clock, memory_mib=self._memory_mib, threads=self._threads)
             try:
                 self._opened(instance)
             except BaseException:
@@ -163,53 +160,6 @@ class DuckDbFile:
         with self._gate:
             self._instance = instance
         return instance
-
-    def _attach(self) -> Connection:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            return self._attach_once()
-        except duckdb.Error as error:
-            if is_not_the_wal(error) or not self.wal_bytes():
-                raise
-            moment = utc(Instant(self._clock.now_ms())).strftime("%Y%m%dT%H%M%S.%fZ")
-            aside = self.wal.with_name(f"{self.wal.name}.unreadable-{moment}")
-            self.wal.rename(aside)
-            try:
-                connection = self._attach_once()
-            except duckdb.Error:
-                aside.rename(self.wal)
-                raise
-            log.error(
-                "the write-ahead log of %s could not be replayed (%s); it is kept as %s, the store stands at its last "
-                "checkpoint and the ingest log replays what came later",
-                self.path,
-                error,
-                aside.name,
-            )
-            return connection
-
-    def _attach_once(self) -> Connection:
-        connection = duckdb.connect(
-            ":memory:",
-            config={
-                "threads": str(self._threads),
-                "memory_limit": f"{self._memory_mib}MiB",
-                "temp_directory": str(self.path.parent / "timeseries-temp"),
-                "autoinstall_known_extensions": "false",
-                "autoload_known_extensions": "false",
-                # A checkpoint is a decision of the owner: the log may be cut up to the offset that it holds.
-                "wal_autocheckpoint": "1TB",
-            },
-        )
-        try:
-            quoted = str(self.path).replace("'", "''")
-            connection.execute(f"ATTACH '{quoted}' AS store (STORAGE_VERSION '{STORAGE_VERSION}')")
-            connection.execute("USE store")
-            connection.execute("SET enable_external_access=false")
-        except BaseException:
-            connection.close()
-            raise
-        return connection
 
     def reopen(self) -> None:
         """After a failed write, in the writer thread. Where the file can not be opened yet, the next call tries."""
