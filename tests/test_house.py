@@ -28,7 +28,6 @@ MODULE_LINES_MAX = 250
 LONGER_MODULES = {
     "protocols/mqtt/machine.py": "the server's side of one specification: one state, read from top to bottom",
     "adapters/embedded/queue.py": "the writer's thread and its callers share one condition and must be read together",
-    "adapters/embedded/duckdb_file.py": "opening, quarantine and replay are one story of one file",
     "apps/server/compose.py": "the wiring of every room, each once",
     "gateway/mqtt.py": "the bridge of one door: events in, answers out",
 }

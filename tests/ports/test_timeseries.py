@@ -284,7 +284,9 @@ async def test_quarantined_readings_are_kept_apart_until_they_are_released(store
     assert await books(store, [7]) == {("received", ""): 1, ("quarantined", ""): 1}
     await store.append([entry(2, exact([(7, T0 + 1, 9)]))])
     await store.append([entry(3, exact([(7, T0, 1), (7, T0 + 1, 8), (7, T0 + 2, 3)], quarantined=True))])
+    assert list(await store.quarantined()) == [7, 8]
     assert await store.release(7) == 2
+    assert list(await store.quarantined()) == [8]
     assert await books(store, [7]) == {
         ("received", ""): 5,
         ("stored", ""): 3,

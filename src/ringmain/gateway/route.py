@@ -20,6 +20,7 @@ from enum import StrEnum
 import msgspec
 
 from ringmain.model.device import Device, Principal
+from ringmain.protocols.mqtt.topics import matches
 
 
 class Purpose(StrEnum):
@@ -62,16 +63,12 @@ def route(principal: Principal, topic: bytes) -> Route:
 
 
 def grants(device: Device, pattern: str) -> tuple[str, ...]:
-    """Which notices a topic filter covers; none means that the subscription is refused."""
+    """Which notices a valid topic filter covers; none means that the subscription is refused. A filter that could
+    reach beyond the device's own tree covers nothing.
+    """
+    own = f"devices/{device.id}/"
     if pattern in NOTICES:
         return (pattern,)
-    levels = pattern.split("/")
-    if levels[:2] != ["devices", device.id]:
+    if not pattern.startswith(own):
         return ()
-    match levels[2:]:
-        case ["#"] | ["+"] | ["+", "#"]:
-            return NOTICES
-        case [name] | [name, "#"] if name in NOTICES:
-            return (name,)
-        case _:
-            return ()
+    return tuple(notice for notice in NOTICES if matches(pattern, own + notice))

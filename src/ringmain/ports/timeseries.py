@@ -84,6 +84,10 @@ class TimeSeries(Protocol):
         """Statistics for each of the disjoint, ascending spans that holds at least one reading."""
         ...
 
+    async def quarantined(self) -> Sequence[DeviceKey]:
+        """Devices with readings in quarantine."""
+        ...
+
     async def release(self, device: DeviceKey) -> int:
         """Move a device's quarantined readings into the store (it became active); how many were stored."""
         ...

@@ -43,6 +43,8 @@ WHERE ($channel IS NULL OR n.name = $channel) AND (r.at_ms, n.name) > ($after, $
 ORDER BY r.at_ms, n.name LIMIT $limit
 """
 
+_QUARANTINED = "SELECT DISTINCT device FROM quarantine ORDER BY device"
+
 log = logging.getLogger(__name__)
 
 FILE_NAME = "timeseries.duckdb"
@@ -155,6 +157,11 @@ class EmbeddedTimeSeries:
         )
         found = await self._file.read(lambda cursor: aggregate_spans(cursor, kind, asked))
         return [found[place] for place in sorted(found)]
+
+    async def quarantined(self) -> Sequence[DeviceKey]:
+        """Devices with readings in quarantine."""
+        rows = await self._file.read(lambda cursor: cursor.execute(_QUARANTINED).fetchall())
+        return [DeviceKey(device) for (device,) in rows]
 
     async def release(self, device: DeviceKey) -> int:
         """Move a device's quarantined readings into the store; how many were stored."""

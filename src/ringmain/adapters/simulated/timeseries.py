@@ -75,6 +75,10 @@ class SimulatedTimeSeries:
         found = (aggregate(self._state, device, channel, span.start, span.end) for span in spans)
         return [each for each in found if each is not None]
 
+    async def quarantined(self) -> Sequence[DeviceKey]:
+        """Devices with readings in quarantine."""
+        return sorted(device for device, held in self._state.quarantine.items() if held)
+
     async def release(self, device: DeviceKey) -> int:
         """Move a device's quarantined readings into the store; how many were stored."""
         held = self._state.quarantine.pop(device, [])

@@ -64,6 +64,9 @@ log = logging.getLogger(__name__)
 
 FAULT_LOOK_S = 0.5
 
+CATCH_UP_S = 600.0
+"""For the store to take what a crash left in the log; longer only where it takes nothing at all, and that is said."""
+
 MAINTAINED_SIZES = ("1h", "day")
 """Windows that are kept with their revisions; any other size is computed when it is asked for."""
 
@@ -295,6 +298,19 @@ class House:
             except Failed as failed:
                 log.error("quarantined readings of a device stay where they are for now: %s", failed.detail)
             await asyncio.sleep(RELEASE_AGAIN_S)
+
+    async def release_left_behind(self) -> None:
+        """Fetch what is still in quarantine of devices that became active just before the last process ended."""
+        await self.ingestion.caught_up(CATCH_UP_S)
+        try:
+            left_behind = await self.timeseries.quarantined()
+        except Failed as failed:
+            log.error("%s; quarantined readings stay where they are until the next start", failed.detail)
+            return
+        for key in left_behind:
+            device = await self.registry.by_key(key)
+            if device is not None and PERMISSIONS[device.state].telemetry is Telemetry.ACCEPTED:
+                await self._release(device)
 
     async def _reauthorise(self, device: Device) -> None:
         profile = await self.directory.profile(device.tenant, device.profile)

@@ -74,6 +74,10 @@ class FreshTimeSeries:
         await self._freshness.wait()
         return await self._inner.aggregate(device, channel, spans)
 
+    async def quarantined(self) -> Sequence[DeviceKey]:
+        """See the port."""
+        return await self._inner.quarantined()
+
     async def release(self, device: DeviceKey) -> int:
         """See the port."""
         return await self._inner.release(device)

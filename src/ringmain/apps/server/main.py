@@ -81,6 +81,7 @@ async def _serve(config: Config, identity: Identity, sockets: Sockets) -> bool:
                 )
             ]
             door = house.mqtt_door(tasks)
+            running.append(tasks.create_task(house.release_left_behind(), name="left-behind"))
             local = unix_socket(config.socket_path)
             tls = server_context(identity.cert_path, identity.key_path)
             listeners = [

@@ -13,7 +13,6 @@ Phases: EXPECT_CONNECT → AUTHENTICATING → CONNECTED → CLOSED.
 """
 
 from collections.abc import Sequence
-from itertools import repeat
 
 from ringmain.protocols.mqtt import packets
 from ringmain.protocols.mqtt.events import (
@@ -29,8 +28,9 @@ from ringmain.protocols.mqtt.events import (
 )
 from ringmain.protocols.mqtt.packets import Connect
 from ringmain.protocols.mqtt.properties import Property, Value
+from ringmain.protocols.mqtt.publishes import PublishReader
 from ringmain.protocols.mqtt.reasons import ProtocolViolation, Reason
-from ringmain.protocols.mqtt.topics import topic_name
+from ringmain.protocols.mqtt.wire import long_length
 
 CONNECT_BYTES_MAX = 65_536
 """Before it has signed in, a peer can not make us hold more than this. A CONNECT of a device has some 200 bytes;
@@ -38,9 +38,6 @@ the rest is room for a will."""
 
 WAITING_BYTES_MAX = 524_288
 """What comes right behind CONNECT waits for the sign-in. The driver stops to read, so it is two reads at most."""
-
-TOPICS_REMEMBERED = 256
-"""Topic names already validated on this connection; when full it starts over."""
 
 KEEP_ALIVE_GRACE = 1.5
 """[MQTT-3.1.2-22]: the server closes after one and a half keep-alive periods."""
@@ -64,8 +61,7 @@ class ServerMachine:
         self._held = self._wanted = 0
         self._heard = now
         self._silence_s = limits.connect_deadline_s
-        self._topics: set[bytes] = set()
-        self._head = b""
+        self._publishes = PublishReader(limits.packet_bytes_max)
         self._next_identifier = 1
         self._sent: set[int] = set()
         self._peer_receive_maximum = 65_535
@@ -101,15 +97,15 @@ class ServerMachine:
         batch = Published([], [], [])
         try:
             while end - at >= 2 and self.phase is not Phase.AUTHENTICATING:
-                if self._head and data[at] == 0x32:
-                    at = self._run(data, at, end, batch)
+                if data[at] == 0x32:
+                    at = self._publishes.run(data, at, end, batch)
                     if end - at < 2:
                         break
                 start, stop = self._extent(data, at, end)
                 if stop > end:
                     break
                 if data[at] & 0xF0 == 0x30 and self.phase is Phase.CONNECTED:
-                    self._publish(data, data[at], start, stop, batch)
+                    self._publishes.read(data, data[at], start, stop, batch)
                 else:
                     if batch.topics:
                         ended, batch = batch, Published([], [], [])
@@ -122,42 +118,11 @@ class ServerMachine:
                 self._flush(batch, events)
         self._keep(data, at)
 
-    def _run(self, data: bytes, at: int, end: int, batch: Published) -> int:
-        """The hot loop: PUBLISH at QoS 1, first time, on the topic of the message before. It stops, without having
-        taken it, at the first packet that is anything else, and answers where that is.
-        """
-        head, skip, five = self._head, len(self._head) + 2, self.level == 5
-        bytes_max, starts = self.limits.packet_bytes_max, data.startswith
-        payloads, identifiers = batch.payloads, batch.identifiers
-        taken = len(payloads)
-        while end - at > 3 and data[at] == 0x32:
-            length, start = data[at + 1], at + 2
-            if length & 0x80:
-                high = data[start]
-                if high & 0x80 or not high:
-                    break
-                length, start = length & 0x7F | high << 7, start + 1
-            stop, body = start + length, start + skip
-            if stop > end or body > stop or stop - at > bytes_max or not starts(head, start):
-                break
-            identifier = data[body - 2 : body]
-            if identifier == b"\0\0":
-                break
-            if five:
-                if body == stop or data[body]:
-                    break
-                body += 1
-            payloads.append(data[body:stop])
-            identifiers.append(identifier)
-            at = stop
-        batch.topics.extend(repeat(head[2:], len(payloads) - taken))
-        return at
-
     def _extent(self, data: bytes, at: int, end: int) -> tuple[int, int]:
         """Where the body of the packet at `at` starts and stops; a stop behind `end` where it is not all there."""
         length, start = data[at + 1], at + 2
         if length & 0x80:
-            length, start = _long_length(data, at + 1, end)
+            length, start = long_length(data, at + 1, end)
             if not start:
                 return start, end + 1
         stop = start + length
@@ -167,24 +132,6 @@ class ServerMachine:
         if stop > end:
             self._wanted = stop - at
         return start, stop
-
-    def _publish(self, data: bytes, first: int, start: int, stop: int, batch: Published) -> None:
-        """One PUBLISH (§3.3), every rule checked; its topic is what `_run` will look for."""
-        body = start + 2 + int.from_bytes(data[start : start + 2], "big")
-        head = data[start:body]
-        identifier = b""
-        if first & 0x06:
-            identifier, body = data[body : body + 2], body + 2
-        self._check_publish(first, identifier, truncated=body > stop)
-        topic = head[2:]
-        if topic not in self._topics:
-            self._remember(topic)
-        self._head = head
-        if self.level == 5:
-            body, _ = packets.read_publish_properties(data, body, stop)
-        batch.topics.append(topic)
-        batch.payloads.append(data[body:stop])
-        batch.identifiers.append(identifier)
 
     def _flush(self, batch: Published, events: list[Event]) -> None:
         self.in_flight += len(batch.identifiers) - batch.identifiers.count(b"")
@@ -212,25 +159,6 @@ class ServerMachine:
         self._chunks.clear()
         return [self._end(Reason.QUOTA_EXCEEDED, f"{self._held} bytes before the CONNACK, limit {WAITING_BYTES_MAX}")]
 
-    def _remember(self, topic: bytes) -> None:
-        topic_name(topic)
-        if len(self._topics) >= TOPICS_REMEMBERED:
-            self._topics.clear()
-        self._topics.add(topic)
-
-    def _check_publish(self, first: int, identifier: bytes, *, truncated: bool) -> None:
-        qos = first >> 1 & 3
-        if truncated:
-            raise ProtocolViolation(Reason.MALFORMED_PACKET, "PUBLISH ends too early")
-        if qos == 3 or (first & 8 and not qos):
-            raise ProtocolViolation(Reason.MALFORMED_PACKET, "PUBLISH flags", "MQTT-3.3.1-2")
-        if identifier == b"\0\0":
-            raise ProtocolViolation(Reason.PROTOCOL_ERROR, "packet identifier is 0", "MQTT-2.2.1-3")
-        if qos == 2:
-            raise ProtocolViolation(Reason.QOS_NOT_SUPPORTED, "QoS 2 above the maximum of 1", "MQTT-3.2.2-11")
-        if first & 1 and self.level == 5:
-            raise ProtocolViolation(Reason.RETAIN_NOT_SUPPORTED, "retain is not available", "MQTT-3.2.2-14")
-
     def _control(self, first: int, body: bytes, events: list[Event]) -> bool:  # noqa: C901 - a table of packets
         """Any other packet; False when nothing behind it may be read."""
         kind, flags = first >> 4, first & 15
@@ -243,7 +171,7 @@ class ServerMachine:
             raise ProtocolViolation(Reason.MALFORMED_PACKET, f"flags {flags:#x} of packet type {kind}", "MQTT-2.1.3-1")
         match kind:
             case packets.CONNECT:
-                self.level = 5 if body.startswith(packets.FIVE) else 4
+                self.level = self._publishes.level = 5 if body.startswith(packets.FIVE) else 4
                 self._connect(packets.read_connect(body), events)
             case packets.PINGREQ:
                 packets.read_pingreq(body)
@@ -420,22 +348,6 @@ class ServerMachine:
     def _may_answer(self, reason: Reason) -> bool:
         """Strangers that do not speak MQTT get no answer; a version we do not speak gets the 3.1.1 refusal."""
         return self.level == 5 or self.connect is not None or reason is Reason.UNSUPPORTED_PROTOCOL_VERSION
-
-
-def _long_length(data: bytes, at: int, end: int) -> tuple[int, int]:
-    """A remaining length of several bytes: (length, where the body starts), or (0, 0) if it is not all there."""
-    length = shift = 0
-    for place in range(at, min(at + 4, end)):
-        octet = data[place]
-        length |= (octet & 0x7F) << shift
-        if not octet & 0x80:
-            if not octet and shift:
-                raise ProtocolViolation(Reason.MALFORMED_PACKET, "remaining length is padded", "MQTT-1.5.5-1")
-            return length, place + 1
-        shift += 7
-    if end - at >= 4:
-        raise ProtocolViolation(Reason.MALFORMED_PACKET, "remaining length of more than four bytes", "MQTT-1.5.5-1")
-    return 0, 0
 
 
 def _number(connect: Connect | None, name: Property, default: int) -> int:

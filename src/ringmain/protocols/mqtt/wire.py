@@ -111,3 +111,19 @@ def text(value: str) -> bytes:
 def packet(first: int, body: bytes) -> bytes:
     """A whole packet: fixed header (§2.1) and body."""
     return bytes((first,)) + variable(len(body)) + body
+
+
+def long_length(data: bytes, at: int, end: int) -> tuple[int, int]:
+    """A remaining length of several bytes: (length, where the body starts), or (0, 0) if it is not all there."""
+    length = shift = 0
+    for place in range(at, min(at + 4, end)):
+        octet = data[place]
+        length |= (octet & 0x7F) << shift
+        if not octet & 0x80:
+            if not octet and shift:
+                raise ProtocolViolation(Reason.MALFORMED_PACKET, "remaining length is padded", "MQTT-1.5.5-1")
+            return length, place + 1
+        shift += 7
+    if end - at >= 4:
+        raise ProtocolViolation(Reason.MALFORMED_PACKET, "remaining length of more than four bytes", "MQTT-1.5.5-1")
+    return 0, 0

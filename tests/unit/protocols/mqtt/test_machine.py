@@ -263,7 +263,7 @@ class TestPublish:
     def test_topics_remembered_are_bounded(self, connected):
         machine = connected(4)
         machine.receive(b"".join(publish(f"topic/{n}") for n in range(2000)), 0.0)
-        assert len(machine._topics) <= 256
+        assert len(machine._publishes._topics) <= 256
 
 
 class TestReceiveMaximum:
