@@ -356,6 +356,7 @@ async def picture(store):
     }
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(script=operations())
 async def test_both_homes_give_the_same_answers(script, tmp_path_factory):

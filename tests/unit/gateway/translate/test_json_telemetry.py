@@ -241,6 +241,7 @@ odd = st.one_of(
 )
 
 
+@pytest.mark.slow
 @given(st.lists(odd, min_size=1, max_size=8), st.booleans())
 @settings(max_examples=600, deadline=None, suppress_health_check=list(HealthCheck))
 def test_fast_and_slow_give_the_same(messages, alike):

@@ -14,7 +14,7 @@ from ringmain.protocols.mqtt import wire
 from ringmain.protocols.mqtt.events import Closed, ConnectAsked, Limits, Phase, Published, SubscribeAsked
 from ringmain.protocols.mqtt.machine import CONNECT_BYTES_MAX, ServerMachine
 
-FAST = settings(max_examples=2_000, deadline=None, suppress_health_check=list(HealthCheck))
+FAST = settings(max_examples=20 * settings.default.max_examples, deadline=None, suppress_health_check=list(HealthCheck))
 SLOW = settings(max_examples=20_000, deadline=None, suppress_health_check=list(HealthCheck))
 LIMITS = Limits(packet_bytes_max=4096, receive_maximum=1000)
 
