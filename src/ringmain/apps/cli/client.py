@@ -103,6 +103,10 @@ class Client:
         """The decoded answer to POST of JSON."""
         return self._ask("POST", path, b"" if body is None else msgspec.json.encode(body), "application/json")
 
+    def put(self, path: str, body: object) -> Any:
+        """The decoded answer to PUT of JSON."""
+        return self._ask("PUT", path, msgspec.json.encode(body), "application/json")
+
     def post_csv(self, path: str, text: str) -> Any:
         """The decoded answer to POST of a CSV file."""
         return self._ask("POST", path, text.encode(), "text/csv")

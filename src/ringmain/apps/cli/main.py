@@ -20,6 +20,7 @@ COMMANDS = {
     "up": Lazy("ringmain.apps.cli.up:up", "Run the platform: MQTT, HTTP, storage and billing in one process."),
     "lab": Lazy("ringmain.apps.cli.lab:lab", "Replay a household's year over real sockets and bill it."),
     "device": Lazy("ringmain.apps.cli.device:device", "Import, add, list and move devices through their lifecycle."),
+    "tariff": Lazy("ringmain.apps.cli.tariff:tariff", "Check tariff files and put them on the platform."),
     "bill": Lazy("ringmain.apps.cli.bill:bill", "List bills and show one."),
     "config": Lazy("ringmain.apps.cli.config:config", "Show and check the configuration."),
     "version": Lazy("ringmain.apps.cli.version:version", "Print the version."),
