@@ -46,6 +46,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(encoded)
 
     do_POST = do_GET  # noqa: N815  # http.server's own spelling
+    do_PUT = do_GET  # noqa: N815
 
     def address_string(self) -> str:
         return "unix"
