@@ -119,7 +119,11 @@ class ServerMachine:
         self._keep(data, at)
 
     def _extent(self, data: bytes, at: int, end: int) -> tuple[int, int]:
-        """Where the body of the packet at `at` starts and stops; a stop behind `end` where it is not all there."""
+        """Where the body of the packet at `at` starts and stops; a stop behind `end` where it is not all there. Who
+        does not begin with CONNECT is not listened to further.
+        """
+        if self.phase is Phase.EXPECT_CONNECT and data[at] >> 4 != packets.CONNECT:
+            raise ProtocolViolation(Reason.PROTOCOL_ERROR, "first packet is not CONNECT", "MQTT-3.1.0-1")
         length, start = data[at + 1], at + 2
         if length & 0x80:
             length, start = long_length(data, at + 1, end)
@@ -159,13 +163,10 @@ class ServerMachine:
         self._chunks.clear()
         return [self._end(Reason.QUOTA_EXCEEDED, f"{self._held} bytes before the CONNACK, limit {WAITING_BYTES_MAX}")]
 
-    def _control(self, first: int, body: bytes, events: list[Event]) -> bool:  # noqa: C901 - a table of packets
+    def _control(self, first: int, body: bytes, events: list[Event]) -> bool:
         """Any other packet; False when nothing behind it may be read."""
         kind, flags = first >> 4, first & 15
-        if self.phase is Phase.EXPECT_CONNECT:
-            if kind != packets.CONNECT:
-                raise ProtocolViolation(Reason.PROTOCOL_ERROR, "first packet is not CONNECT", "MQTT-3.1.0-1")
-        elif kind == packets.CONNECT:
+        if kind == packets.CONNECT and self.phase is not Phase.EXPECT_CONNECT:
             raise ProtocolViolation(Reason.PROTOCOL_ERROR, "second CONNECT", "MQTT-3.1.0-2")
         if flags != (2 if kind in _FLAGS_2 else 0):
             raise ProtocolViolation(Reason.MALFORMED_PACKET, f"flags {flags:#x} of packet type {kind}", "MQTT-2.1.3-1")

@@ -42,6 +42,11 @@ class TestBeforeTheSignIn:
         assert closed.reason is Reason.PROTOCOL_ERROR
         assert machine.data_to_send() == b""
 
+    @pytest.mark.parametrize("start", [b"GE", b"\x30\xff", b"\x82\x7f", b"\x00\x00"])
+    def test_a_stranger_is_shown_the_door_at_its_first_bytes(self, start):
+        (closed,) = ServerMachine(Limits(), 0.0).receive(start, 0.0)
+        assert closed.reason is Reason.PROTOCOL_ERROR
+
     def test_no_connect_in_time(self):
         machine = ServerMachine(Limits(connect_deadline_s=10), 100.0)
         assert machine.deadline() == 110.0
