@@ -22,7 +22,7 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 BODY_DEADLINE_S = 30.0
-"""For a whole body to arrive; 10 MB over a 3 Mbit/s line."""
+"""For a whole body to arrive; 1 MiB over a line of 300 kbit/s."""
 
 BODIES_BYTES_MAX = 256 * 1024 * 1024
 """Of all requests at a time, until they are answered: one device must not be able to fill the memory."""

@@ -40,6 +40,8 @@ class _Sample(msgspec.Struct, forbid_unknown_fields=True, gc=False):
 
 _decode_samples = msgspec.json.Decoder(_Sample).decode_lines
 _decode_plain = msgspec.json.Decoder(_Values).decode_lines
+_decode_sample_list = msgspec.json.Decoder(list[_Sample]).decode
+_decode_plain_list = msgspec.json.Decoder(list[_Values]).decode
 _decode_any = msgspec.json.Decoder().decode
 _stamp_of: Callable[[object], int] = lambda value: msgspec.convert(value, _Stamp)
 
@@ -170,28 +172,32 @@ def _parts(shapes: Shapes, lane: Lane, channels: tuple[str, ...], rows: list[_Va
 
 
 def _decode_lines(lines: bytes, count: int) -> tuple[list[int], list[_Values]]:
-    """Stamps and values of `count` objects of one form, all with a stamp or (then there are no stamps) none; two empty
-    lists for anything else.
+    """Stamps and values of `count` objects of one form, or of those in one list, all with a stamp or (then there are no
+    stamps) none; two empty lists for anything else.
 
     The decoder takes a value that goes on in the next line, so two halves of an object in two payloads would become
     one: every line break has to stand between a closing and an opening brace, and be one of ours.
     """
-    if lines.count(b"\n") != count - 1 or lines.count(b"}\n{") != count - 1 or lines[:1] + lines[-1:] != b"{}":
+    listed = count == 1 and lines[:1] == b"["
+    breaks = lines.count(b"\n")
+    if not listed and (breaks != count - 1 or lines.count(b"}\n{") != breaks or lines[:1] + lines[-1:] != b"{}"):
         return [], []
     try:
         if b'"values"' in lines:
-            samples = _decode_samples(lines)
+            samples = (_decode_sample_list if listed else _decode_samples)(lines)
             stamps, rows = [sample.ts for sample in samples], [sample.values for sample in samples]
         else:
-            rows = _decode_plain(lines)
+            rows = (_decode_plain_list if listed else _decode_plain)(lines)
             stamps = [row.pop("ts", -1) for row in rows] if b'"ts"' in lines else []  # type: ignore[misc]
-            if not stamps:
-                return ([], rows) if len(rows) == count and not any("ts" in row for row in rows) else ([], [])
-            if set(map(type, stamps)) != {int} or min(stamps) < 0 or max(stamps) > INSTANT_MAX:
+            if stamps and (set(map(type, stamps)) != {int} or min(stamps) < 0 or max(stamps) > INSTANT_MAX):
+                return [], []
+            if not stamps and any("ts" in row for row in rows):
                 return [], []
     except (msgspec.DecodeError, UnicodeDecodeError):
         return [], []
-    return (stamps, rows) if len(rows) == count else ([], [])
+    if sum(map(len, rows)) > READINGS_PER_PAYLOAD_MAX if listed else len(rows) != count:
+        return [], []
+    return stamps, rows
 
 
 class _PayloadError(Exception):

@@ -241,12 +241,7 @@ odd = st.one_of(
 )
 
 
-@pytest.mark.slow
-@given(st.lists(odd, min_size=1, max_size=8), st.booleans())
-@settings(max_examples=600, deadline=None, suppress_health_check=list(HealthCheck))
-def test_fast_and_slow_give_the_same(messages, alike):
-    if alike:
-        messages = [messages[0]] * len(messages)
+def alike_both_ways(messages):
     fast, slow = Desk(), Desk()
     for desk in (fast, slow):
         desk(*[b'{"%s":1}' % name for name in (b"a", b"b", b"energy_wh", b"import_wh", b"voltage_v", b"values")])
@@ -256,6 +251,30 @@ def test_fast_and_slow_give_the_same(messages, alike):
     assert dead == [letter.payload for letter in batch.dead_letters]
     assert sorted(found, key=repr) == sorted(readings(batch), key=repr)
     assert all(math.isfinite(value) for *_, value in found)
+
+
+@pytest.mark.slow
+@given(st.lists(odd, min_size=1, max_size=8), st.booleans())
+@settings(max_examples=600, deadline=None, suppress_health_check=list(HealthCheck))
+def test_fast_and_slow_give_the_same(messages, alike):
+    alike_both_ways([messages[0]] * len(messages) if alike else messages)
+
+
+uniform = st.lists(st.sampled_from(["a", "b", "energy_wh", "voltage_v"]), min_size=1, max_size=3, unique=True).flatmap(
+    lambda names: st.lists(st.fixed_dictionaries(dict.fromkeys(names, st.integers(-9, 9) | st.just(0.5))), max_size=5)
+)
+
+
+@pytest.mark.slow
+@given(uniform | st.lists(values, max_size=4), st.sampled_from(["nested", "plain", "unstamped", "half"]))
+@settings(max_examples=600, deadline=None, suppress_health_check=list(HealthCheck))
+def test_a_list_gives_the_same_both_ways(rows, form):
+    items = []
+    for ts, row in enumerate(rows):
+        stamped = form in ("nested", "plain") or (form == "half" and ts % 2)
+        nested = form == "nested" or (form == "half" and ts % 3)
+        items.append({**({"ts": ts} if stamped else {}), **({"values": row} if nested else row)})
+    alike_both_ways([json.dumps(items).encode()])
 
 
 @given(st.lists(st.binary(max_size=40), min_size=1, max_size=5))
