@@ -48,7 +48,7 @@ check: setup
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest -q -m "not slow and not campaign" -n 2 --hypothesis-profile quick
+	$(BIN)/python -m pytest -q -m "not slow and not campaign" -n 2 --dist worksteal --hypothesis-profile quick
 
 bench: setup
 	@mkdir -p reports

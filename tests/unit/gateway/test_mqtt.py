@@ -17,6 +17,19 @@ def reading(n=1):
     return b'{"ts":%d,"values":{"a":%d}}' % (n, n)
 
 
+def gated(gateway, monkeypatch):
+    """Sign-ins wait until the event that this returns is set."""
+    gate = asyncio.Event()
+    plain = gateway.credentials.holder
+
+    async def holder(digest):
+        await gate.wait()
+        return await plain(digest)
+
+    monkeypatch.setattr(gateway.credentials, "holder", holder)
+    return gate
+
+
 class TestSignIn:
     @pytest.mark.parametrize(
         ("user", "token"),
@@ -87,14 +100,7 @@ class TestSignIn:
         assert gateway.dead() == [(gateway.m1.key, b'{"\xff":1}')]
 
     async def test_data_behind_connect_waits_for_the_answer(self, gateway, visit, turns, monkeypatch):
-        gate = asyncio.Event()
-        plain = gateway.credentials.holder
-
-        async def holder(digest):
-            await gate.wait()
-            return await plain(digest)
-
-        monkeypatch.setattr(gateway.credentials, "holder", holder)
+        gate = gated(gateway, monkeypatch)
         peer = visit()
         peer.connect("m1", "tok1", behind=peer.packet(reading(1), 1))
         assert not peer.transport.reading
@@ -108,14 +114,7 @@ class TestSignIn:
 
     @pytest.mark.parametrize("end", ["lost", "deadline", "shutdown"])
     async def test_gone_before_the_answer(self, gateway, visit, turns, monkeypatch, end):
-        gate = asyncio.Event()
-        plain = gateway.credentials.holder
-
-        async def holder(digest):
-            await gate.wait()
-            return await plain(digest)
-
-        monkeypatch.setattr(gateway.credentials, "holder", holder)
+        gate = gated(gateway, monkeypatch)
         peer = visit()
         peer.connect("m1", "tok1", behind=peer.packet(reading(), 1))
         peer.transport.deaf = end != "lost"

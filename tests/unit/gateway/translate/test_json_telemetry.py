@@ -278,7 +278,7 @@ def test_a_list_gives_the_same_both_ways(rows, form):
 
 
 @given(st.lists(st.binary(max_size=40), min_size=1, max_size=5))
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=5 * settings.default.max_examples, deadline=None)
 def test_noise_never_raises(messages):
     found, dead = Desk()(*messages)
     assert len(dead) + len(found) >= len(messages)

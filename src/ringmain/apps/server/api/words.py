@@ -51,7 +51,7 @@ class Moment(int):
 def decode_word(kind: type, value: Any) -> Any:
     """The hook of msgspec for `Moment`. ValueError, which msgspec answers with the place, where it is no such time."""
     if kind is not Moment:
-        raise NotImplementedError(kind)
+        raise NotImplementedError(kind)  # what msgspec asks of a hook for a type that it does not know
     if not isinstance(value, str) or _RFC_3339.match(value) is None:
         raise ValueError(_EXPECTED)
     try:
@@ -64,7 +64,7 @@ def decode_word(kind: type, value: Any) -> Any:
 def describe_word(kind: type) -> dict[str, Any]:
     """The hook of msgspec for the schema of `Moment`."""
     if kind is not Moment:
-        raise NotImplementedError(kind)
+        raise NotImplementedError(kind)  # what msgspec asks of a hook for a type that it does not know
     return {"type": "string", "format": "date-time", "description": "RFC 3339 with an offset, or `Z`."}
 
 
