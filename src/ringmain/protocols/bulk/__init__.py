@@ -1,0 +1,1 @@
+"""Bulk: many readings of many devices in one compressed, columnar chunk."""
