@@ -111,7 +111,9 @@ METER_PROFILE = Profile(
         Channel("voltage_v", "V", ChannelKind.MEASURED, "1-0:32.7.0"),
     ),
 )
-BUILT_IN_PROFILES = (GENERIC_PROFILE, METER_PROFILE)
+EDGE_PROFILE = Profile(ProfileName("gateway"), expected_interval_s=60)
+"""Of edge gateways: whoever has it may be given devices to speak for (see `model.gateway`)."""
+BUILT_IN_PROFILES = (GENERIC_PROFILE, METER_PROFILE, EDGE_PROFILE)
 
 
 class Device(msgspec.Struct, frozen=True):

@@ -1,4 +1,5 @@
-"""The tables of the registry database: devices, directory, credentials, presence and ledger in one file.
+"""The tables of the registry database: devices, directory, credentials, claims, delegations, presence and ledger in
+one file.
 
 Written for SQLite and PostgreSQL alike. The tenant stands in every key and unique constraint, or is implied by a
 device key. `migrations/` makes these tables; a test holds the two together, so that neither can move alone.
@@ -18,7 +19,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-REVISIONS = ("r0001",)
+REVISIONS = ("r0001", "r0002")
 """Every revision this version knows, oldest first; the last one is the schema below."""
 
 Text = String().with_variant(String(collation="C"), "postgresql")
@@ -111,6 +112,12 @@ credentials = Table(
     Column("role", Text),
     Column("granted_ms", BigInteger, nullable=False),
     Column("revoked_ms", BigInteger),
+    # Of a token: what a gateway can be told of it; NULL for one granted before there were gateways.
+    Column("sealed", LargeBinary),
+    # Of a client certificate, and NULL for a token: its serial number in hexadecimal, itself (DER), and its end.
+    Column("serial", Text),
+    Column("certificate", LargeBinary),
+    Column("expires_ms", BigInteger),
     sqlite_autoincrement=True,
 )
 # Unique over all tenants, among those in force: a token alone says who comes.
@@ -126,6 +133,53 @@ Index(
     credentials.c.device,
     sqlite_where=credentials.c.revoked_ms.is_(None),
     postgresql_where=credentials.c.revoked_ms.is_(None),
+)
+
+# `request` is what the claimant named itself by when it was used up, so that the same one is answered once more.
+claims = Table(
+    "claims",
+    metadata,
+    Column("number", Serial, primary_key=True, autoincrement=True),
+    Column("digest", LargeBinary, nullable=False),
+    Column("device", BigInteger, ForeignKey("devices.key"), nullable=False),
+    Column("becomes", Text, nullable=False),
+    Column("made_ms", BigInteger, nullable=False),
+    Column("made_by", Text, nullable=False),
+    Column("expires_ms", BigInteger, nullable=False),
+    Column("replaced_ms", BigInteger),
+    Column("used_ms", BigInteger),
+    Column("request", LargeBinary),
+    Column("serial", Text),
+    UniqueConstraint("digest"),
+    sqlite_autoincrement=True,
+)
+# A device has one open claim at most.
+_claim_is_open = claims.c.used_ms.is_(None) & claims.c.replaced_ms.is_(None)
+Index("uq_claims_device", claims.c.device, unique=True, sqlite_where=_claim_is_open, postgresql_where=_claim_is_open)
+
+# A pair may occur more than once over time, so it is no key. `to_ms` is NULL until further notice.
+delegations = Table(
+    "delegations",
+    metadata,
+    Column("number", Serial, primary_key=True, autoincrement=True),
+    Column("gateway", BigInteger, ForeignKey("devices.key", name="fk_delegations_gateway"), nullable=False),
+    Column("device", BigInteger, ForeignKey("devices.key", name="fk_delegations_device"), nullable=False),
+    Column("from_ms", BigInteger, nullable=False),
+    Column("to_ms", BigInteger),
+    Column("created_ms", BigInteger, nullable=False),
+    Index("ix_delegations_gateway", "gateway", "device"),
+    Index("ix_delegations_device", "device"),
+    sqlite_autoincrement=True,
+)
+
+gateway_documents = Table(
+    "gateway_documents",
+    metadata,
+    Column("gateway", BigInteger, ForeignKey("devices.key"), primary_key=True, autoincrement=False),
+    Column("kind", Text, primary_key=True),
+    Column("version", BigInteger, primary_key=True, autoincrement=False),
+    Column("body", LargeBinary, nullable=False),
+    Column("created_ms", BigInteger, nullable=False),
 )
 
 # No foreign key: it is written behind in bulk, and one stray row must not hold up the presence of all others.

@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
@@ -38,7 +39,7 @@ def test_migrations_and_metadata_make_the_same_tables():
         assert sorted(_master(one)) == sorted(_master(other))
         for name, sql in _master(other).items():
             # Autogenerate does not compare these, and a lost one would give ids out again or let a token be two's.
-            for word in ("AUTOINCREMENT", "UNIQUE", "WHERE revoked_ms IS NULL"):
+            for word in ("AUTOINCREMENT", "UNIQUE", "WHERE revoked_ms IS NULL", "WHERE used_ms IS NULL"):
                 assert (word in sql) == (word in _master(one)[name]), name
             if sql.startswith(("CREATE INDEX", "CREATE UNIQUE INDEX")):
                 assert sql == _master(one)[name]
@@ -48,9 +49,26 @@ def test_migrations_and_metadata_make_the_same_tables():
 
 def test_the_tenant_stands_in_every_key_that_no_device_key_or_digest_implies():
     implied = {"tenants", "devices", "transitions", "credentials", "sessions", "counters"}
+    implied |= {"claims", "delegations", "gateway_documents"}
     for table in metadata.tables.values():
         columns = {column.name for column in table.primary_key}
         assert table.name in implied or "tenant" in columns, table.name
+
+
+def test_the_second_revision_keeps_what_the_first_one_held():
+    engine = create_engine("sqlite://")
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    with engine.connect() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "r0001")
+        connection.exec_driver_sql("INSERT INTO tenants VALUES ('a', 1)")
+        connection.exec_driver_sql("INSERT INTO credentials VALUES (7, x'01', 'a', 'ann', NULL, 'admin', 1, NULL)")
+        bring_to_head(connection)
+        row = connection.exec_driver_sql("SELECT * FROM credentials").one()
+        assert row == (7, b"\1", "a", "ann", None, "admin", 1, None, None, None, None, None)
+        assert connection.exec_driver_sql("PRAGMA integrity_check").scalar() == "ok"
+    engine.dispose()
 
 
 async def test_opening_a_database_at_head_is_quick(tmp_path: Path):

@@ -44,4 +44,4 @@ async def test_the_kind_of_a_channel_stays():
         body["channels"][0]["kind"] = "measured"
         assert (await client.put("/api/v1/profiles/valve", json=body)).status_code == 422
         names = [profile["name"] for profile in (await client.get("/api/v1/profiles")).json()["items"]]
-    assert names == ["generic", "meter", "valve"]
+    assert names == ["gateway", "generic", "meter", "valve"]
