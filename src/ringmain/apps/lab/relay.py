@@ -26,7 +26,8 @@ from types import TracebackType
 
 import msgspec
 
-from ringmain.apps.lab.link import Link, Weather
+from ringmain.apps.lab.direction import Weather
+from ringmain.apps.lab.link import Link
 from ringmain.apps.lab.relay_mode import DOWN, UP, CommandRefused, mode_of
 
 LINKS_MAX = 1_024

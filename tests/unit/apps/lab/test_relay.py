@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ringmain.apps.lab import link, relay
+from ringmain.apps.lab import direction, link, relay
 from ringmain.apps.lab.relay import Relay
 from ringmain.apps.lab.relay_mode import CommandRefused
 
@@ -313,7 +313,7 @@ async def test_a_sender_waits_for_a_reader_who_does_not_read_and_loses_nothing(m
         for _ in range(20):
             await asyncio.sleep(0.01)
             held = max(held, world.relay.stats().buffered_bytes)
-        assert 0 < held <= link.BUFFER_BYTES_MAX + 256 * 1024  # one read more than the limit, at most
+        assert 0 < held <= direction.BUFFER_BYTES_MAX + 256 * 1024  # one read more than the limit, at most
         assert client.writer.transport.get_write_buffer_size() > 0
         server.writer.transport.resume_reading()
         world.relay.command("pass")
