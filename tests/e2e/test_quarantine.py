@@ -5,9 +5,11 @@ import time
 
 import pytest
 
+from ringmain.adapters.embedded.clock import EmbeddedClock
 from ringmain.apps.config import Config, Storage
 from ringmain.apps.server.compose import House
 from ringmain.apps.server.identity import load_or_create
+from ringmain.apps.server.stores import open_stores
 from ringmain.model.device import LifecycleState
 from ringmain.model.ids import DEFAULT_TENANT
 from ringmain.model.time import Instant, Interval
@@ -20,7 +22,8 @@ SPAN = Interval(Instant(0), Instant(10_000))
 
 async def opened(directory):
     identity = load_or_create(directory, time.time_ns() // 1_000_000)
-    return await House(Config(storage=Storage(dir=str(directory))), identity).open(identity)
+    config, clock = Config(storage=Storage(dir=str(directory))), EmbeddedClock()
+    return await House(config, identity, await open_stores(config, clock), clock).open(identity)
 
 
 async def provisioned(house):

@@ -12,9 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from ringmain.adapters.embedded.clock import EmbeddedClock
 from ringmain.apps.config import Config, Storage
 from ringmain.apps.server.compose import House
 from ringmain.apps.server.identity import load_or_create
+from ringmain.apps.server.stores import open_stores
 from ringmain.metering.installation import Account, Installation, Installations, UsagePoint
 from ringmain.metering.tariff_file import read_tariff
 from ringmain.model.ids import DEFAULT_TENANT
@@ -59,7 +61,8 @@ async def test_a_publish_passes_the_functions_of_the_page_in_order(tmp_path):
 
     threading.setprofile(watch)  # before the store's and the log's threads are started
     identity = load_or_create(tmp_path, time.time_ns() // 1_000_000)
-    house = await House(Config(storage=Storage(dir=str(tmp_path))), identity).open(identity)
+    config, clock = Config(storage=Storage(dir=str(tmp_path))), EmbeddedClock()
+    house = await House(config, identity, await open_stores(config, clock), clock).open(identity)
     await house.lifecycle.import_csv(DEFAULT_TENANT, "id,profile,token\nmeter,meter,secret-1\n")
     await put_documents(house)
     running = []

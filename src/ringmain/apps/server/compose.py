@@ -1,25 +1,17 @@
 """The composition of the platform: every room, wired once. Nothing else knows them all.
 
-`House` owns what lives as long as the process: it opens in the order of dependence and closes in the reverse one.
+`House` owns what lives as long as the process. It takes its stores open and its clock as they are given, and closes
+the stores with itself.
 """
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from typing import Self
 
 import msgspec
 
 from ringmain import __version__
-from ringmain.adapters.embedded.clock import EmbeddedClock
-from ringmain.adapters.embedded.credentials import Credentials
-from ringmain.adapters.embedded.database import Database
-from ringmain.adapters.embedded.directory import Directory
-from ringmain.adapters.embedded.ledger import Ledger
-from ringmain.adapters.embedded.presence import Presence
-from ringmain.adapters.embedded.queue import EmbeddedQueue
-from ringmain.adapters.embedded.registry import Registry
-from ringmain.adapters.embedded.timeseries import open_timeseries
 from ringmain.apps.config import Config
 from ringmain.apps.observe import Metrics, new_metrics
 from ringmain.apps.server.api.context import Context
@@ -34,7 +26,7 @@ from ringmain.apps.server.fresh import (
     FreshWindows,
 )
 from ringmain.apps.server.identity import Identity
-from ringmain.apps.server.zones import Zones
+from ringmain.apps.server.stores import MAINTAINED_SIZES, Stores
 from ringmain.gateway.authenticate import Authenticator
 from ringmain.gateway.connections import Connections
 from ringmain.gateway.http import HttpTelemetry
@@ -49,12 +41,12 @@ from ringmain.model.device import PERMISSIONS, Device, LifecycleState, Principal
 from ringmain.model.errors import Failed, Refused
 from ringmain.model.ids import DEFAULT_TENANT, DeviceKey, Offset
 from ringmain.model.site import Site
+from ringmain.ports.clock import Clock
 from ringmain.ports.credentials import Holder, Role
 from ringmain.ports.outcomes import StoredDeadLetter
 from ringmain.ports.timeseries import Appended
 from ringmain.protocols.mqtt.events import Limits
 from ringmain.services.aggregation.service import Aggregation
-from ringmain.services.aggregation.windows import SitePlan
 from ringmain.services.ingestion.service import Ingestion
 from ringmain.services.lifecycle.service import Lifecycle
 from ringmain.services.lifecycle.tokens import TokenDigest
@@ -66,12 +58,6 @@ FAULT_LOOK_S = 0.5
 
 CATCH_UP_S = 600.0
 """For the store to take what a crash left in the log; longer only where it takes nothing at all, and that is said."""
-
-MAINTAINED_SIZES = ("1h", "day")
-"""Windows that are kept with their revisions; any other size is computed when it is asked for."""
-
-STORE_THREADS = 1
-"""DuckDB's own threads: on two cores the second one takes from the event loop what it gives to the store."""
 
 SLEEP_S_MAX = 30 * 86_400
 """A device may announce to be away for a month at most."""
@@ -87,9 +73,17 @@ class _Status(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class House:
     """The platform without its listeners."""
 
-    def __init__(self, config: Config, identity: Identity) -> None:
+    def __init__(self, config: Config, identity: Identity, stores: Stores, clock: Clock) -> None:
         self.config = config
-        self.clock = EmbeddedClock()
+        self.clock = clock
+        self.stores = stores
+        self.registry = stores.registry
+        self.directory = stores.directory
+        self.credentials = stores.credentials
+        self.ledger = stores.ledger
+        self.queue = stores.queue
+        self.timeseries = stores.timeseries
+        self.zones = stores.zones
         self.metrics: Metrics = new_metrics()
         self.books = Books(self.metrics)
         self.connections = Connections()
@@ -99,29 +93,9 @@ class House:
         self.draining = False
 
     async def open(self, identity: Identity) -> Self:
-        """Open the stores and wire the rooms."""
-        config, clock = self.config, self.clock
-        storage = config.storage_dir
-        self.database = await Database.open(storage / "registry.sqlite")
-        self.registry = Registry(self.database)
-        self.directory = Directory(self.database)
-        self.credentials = Credentials(self.database)
-        self.ledger = Ledger(self.database)
+        """Wire the rooms and let them find out where they were."""
         await self._first_tenant(identity)
-        self.zones = Zones(self.directory, self.registry, config.site.zone)
         await self.zones.load()
-        self.queue = await EmbeddedQueue.open(
-            storage / "log.sqlite",
-            limit_bytes=config.storage.log_limit_mib << 20,
-            synchronous=config.storage.synchronous,
-        )
-        self.timeseries = await open_timeseries(
-            storage,
-            SitePlan(MAINTAINED_SIZES, self.zones.of),
-            clock,
-            memory_mib=config.storage.memory_mib,
-            threads=STORE_THREADS,
-        )
         self._wire_services()
         self._wire_gateway()
         await self.sessions.start()
@@ -129,7 +103,7 @@ class House:
         return self
 
     def _wire_services(self) -> None:
-        self.sessions = Sessions(Presence(self.database), self.clock)
+        self.sessions = Sessions(self.stores.presence, self.clock)
         self.aggregation = Aggregation(self.timeseries.windows, self.clock)
         self.ingestion = Ingestion(
             self.queue,
@@ -169,6 +143,18 @@ class House:
             clock=self.clock,
             body_bytes_max=self.config.http.body_bytes_max,
             on_refused=self.books.refused,
+        )
+
+    def work(self) -> Sequence[tuple[str, Coroutine[None, None, None]]]:
+        """What runs as long as the house is open, by name."""
+        return (
+            ("intake", self.intake.run()),
+            ("intake-probe", self.intake.probe()),
+            ("ingestion", self.ingestion.run()),
+            ("sessions", self.sessions.run()),
+            ("aggregation", self.aggregation.run()),
+            ("zones", self.zones.run()),
+            ("watch", self.watch()),
         )
 
     def mqtt_door(self, tasks: asyncio.TaskGroup) -> MqttDoor:
@@ -231,9 +217,7 @@ class House:
         except Failed as failed:
             log.error("%s; the log keeps what the store has not taken", failed.detail)
         await self.sessions.flush()
-        await self.timeseries.close()
-        await self.queue.close()
-        await self.database.close()
+        await self.stores.close()
 
     # -- news between the rooms -----------------------------------------------------------------------------
 
@@ -329,9 +313,9 @@ class House:
 
     async def watch(self) -> None:
         """A registry whose state on disk is not known ends the process as a broken log does."""
-        while not self.database.fault:  # noqa: ASYNC110 - it is set in the database's own thread
+        while (fault := self.stores.fault()) is None:  # noqa: ASYNC110 - it is set in the store's own thread
             await asyncio.sleep(FAULT_LOOK_S)
-        log.critical("the registry is broken: %s; starting anew", self.database.fault.detail)
+        log.critical("the registry is broken: %s; starting anew", fault.detail)
         self.broken.set()
 
     # -- how it is ------------------------------------------------------------------------------------------

@@ -17,6 +17,7 @@ from pathlib import Path
 import uvloop
 
 from ringmain import __version__
+from ringmain.adapters.embedded.clock import EmbeddedClock
 from ringmain.apps.config import Config
 from ringmain.apps.observe import configure_logging
 from ringmain.apps.server.api.app import api
@@ -24,6 +25,7 @@ from ringmain.apps.server.compose import House
 from ringmain.apps.server.doors import BACKLOG, Sockets, http_server, unix_socket
 from ringmain.apps.server.identity import Identity, load_or_create
 from ringmain.apps.server.ownership import own
+from ringmain.apps.server.stores import open_stores
 from ringmain.transports.ssl_context import server_context
 
 log = logging.getLogger(__name__)
@@ -61,25 +63,15 @@ async def _serve(config: Config, identity: Identity, sockets: Sockets) -> bool:
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
-    house = await House(config, identity).open(identity)
+    clock = EmbeddedClock()
+    house = await House(config, identity, await open_stores(config, clock), clock).open(identity)
     gc.freeze()
     gc.set_threshold(100_000, 50, 50)
     ports = sockets.ports()
     server = http_server(api(house.context(_addresses(config, ports))))
     try:
         async with asyncio.TaskGroup() as tasks:
-            running = [
-                tasks.create_task(work, name=name)
-                for name, work in (
-                    ("intake", house.intake.run()),
-                    ("intake-probe", house.intake.probe()),
-                    ("ingestion", house.ingestion.run()),
-                    ("sessions", house.sessions.run()),
-                    ("aggregation", house.aggregation.run()),
-                    ("zones", house.zones.run()),
-                    ("watch", house.watch()),
-                )
-            ]
+            running = [tasks.create_task(work, name=name) for name, work in house.work()]
             door = house.mqtt_door(tasks)
             running.append(tasks.create_task(house.release_left_behind(), name="left-behind"))
             local = unix_socket(config.socket_path)
