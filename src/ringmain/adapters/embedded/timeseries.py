@@ -13,6 +13,7 @@ import numpy as np
 
 from ringmain.adapters.embedded.duckdb_faults import failure_of
 from ringmain.adapters.embedded.duckdb_file import DuckDbFile, transaction
+from ringmain.adapters.embedded.load import EmbeddedLoad
 from ringmain.adapters.embedded.timeseries_aggregate import Spans, aggregate_spans, kind_of
 from ringmain.adapters.embedded.timeseries_append import Writing
 from ringmain.adapters.embedded.timeseries_intake import take_in
@@ -56,7 +57,7 @@ the process's memory swings by."""
 
 
 class EmbeddedTimeSeries:
-    """The port `TimeSeries`; `outcomes` and `windows` are the two other ports over the same file. Nothing is opened
+    """The port `TimeSeries`; `outcomes`, `windows` and `load` are the other ports over the same file. Nothing is opened
     before `open`.
     """
 
@@ -68,6 +69,7 @@ class EmbeddedTimeSeries:
         self._file = DuckDbFile(path, clock, self._opened, memory_mib=memory_mib, threads=threads)
         self.outcomes = EmbeddedOutcomes(self._file)
         self.windows = EmbeddedWindows(self._file, self._memory)
+        self.load = EmbeddedLoad(self._file, self._memory)
 
     async def open(self) -> None:
         """Open the file, or make it."""

@@ -5,6 +5,7 @@ dictionaries. It is the reference that the embedded store is compared with, and 
 import struct
 from collections.abc import Iterator, Sequence
 
+from ringmain.adapters.simulated.load import SimulatedLoad
 from ringmain.adapters.simulated.timeseries_aggregate import aggregate
 from ringmain.adapters.simulated.timeseries_outcomes import SimulatedOutcomes
 from ringmain.adapters.simulated.timeseries_state import Single, State
@@ -19,13 +20,14 @@ from ringmain.ports.windows import WindowPlan
 
 
 class SimulatedTimeSeries:
-    """The port `TimeSeries`; `outcomes` and `windows` are the two other ports over the same readings."""
+    """The port `TimeSeries`; `outcomes`, `windows` and `load` are the other ports over the same readings."""
 
     def __init__(self, plan: WindowPlan, clock: Clock) -> None:
         self._clock = clock
         self._state = State(plan)
         self.outcomes = SimulatedOutcomes(self._state)
         self.windows = SimulatedWindows(self._state)
+        self.load = SimulatedLoad(self._state)
 
     async def open(self) -> None:
         """Nothing to open; what was stored before a `close` is still there."""

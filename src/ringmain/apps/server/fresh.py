@@ -5,11 +5,12 @@ the store's ports make a query wait for what the log held when it was asked. A q
 and then answers with what there is; a bill never rests on less than all that was acknowledged.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from ringmain.model.errors import Failed
 from ringmain.model.ids import DeviceKey, Offset
 from ringmain.model.time import Interval
+from ringmain.ports.load import Grid, Load, Share, Sums
 from ringmain.ports.outcomes import Conflict, Outcomes, StoredDeadLetter, Tally
 from ringmain.ports.queue import Entry
 from ringmain.ports.timeseries import Aggregate, Appended, Reading, TimeSeries
@@ -133,3 +134,26 @@ class FreshWindows:
     async def watermarks(self) -> dict[DeviceKey, int]:
         """See the port."""
         return await self._inner.watermarks()
+
+
+class FreshLoad:
+    """`ports.load.Load` whose queries wait."""
+
+    def __init__(self, inner: Load, freshness: Freshness) -> None:
+        self._inner = inner
+        self._freshness = freshness
+
+    async def extents(self, series: Sequence[tuple[DeviceKey, str]]) -> Mapping[tuple[DeviceKey, str], Interval]:
+        """See the port."""
+        await self._freshness.wait()
+        return await self._inner.extents(series)
+
+    async def sums(self, shares: Sequence[Share], grid: Grid) -> Sums:
+        """See the port."""
+        await self._freshness.wait()
+        return await self._inner.sums(shares, grid)
+
+    async def revised(self, shares: Sequence[Share], size: str, span: Interval) -> Mapping[int, int]:
+        """See the port."""
+        await self._freshness.wait()
+        return await self._inner.revised(shares, size, span)

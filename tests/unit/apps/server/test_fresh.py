@@ -6,8 +6,9 @@ import pytest
 
 from ringmain.adapters.simulated.clock import SimulatedClock
 from ringmain.adapters.simulated.queue import SimulatedQueue
-from ringmain.apps.server.fresh import Freshness, FreshOutcomes, FreshTimeSeries, FreshWindows
+from ringmain.apps.server.fresh import Freshness, FreshLoad, FreshOutcomes, FreshTimeSeries, FreshWindows
 from ringmain.model.errors import Failed
+from ringmain.ports.load import Load
 from ringmain.ports.outcomes import Outcomes
 from ringmain.ports.timeseries import Appended, TimeSeries
 from ringmain.ports.windows import Windows
@@ -72,7 +73,8 @@ async def test_nothing_waits_when_the_store_has_everything(world):
 
 
 @pytest.mark.parametrize(
-    ("wrapper", "port"), [(FreshTimeSeries, TimeSeries), (FreshOutcomes, Outcomes), (FreshWindows, Windows)]
+    ("wrapper", "port"),
+    [(FreshTimeSeries, TimeSeries), (FreshOutcomes, Outcomes), (FreshWindows, Windows), (FreshLoad, Load)],
 )
 def test_a_wrapper_has_the_whole_port(wrapper, port):
     def names(kind):
