@@ -44,8 +44,8 @@ class Dropped(msgspec.Struct, frozen=True):
 
 
 class BufferStatus(msgspec.Struct, frozen=True):
-    """What it holds. `bytes` are those of bodies, `file_bytes` what the disk holds for it, `free_bytes` what the disk
-    has left. `taken` and `settled` count readings since the buffer was made, `dropped` too, by device and reason.
+    """What it holds. `bytes` are those of bodies, `file_bytes` what the disk holds for it, `used_bytes` that less the
+    free pages in it (what limits compare), `free_bytes` what the disk has left. `taken` and `settled` count readings since the buffer was made, `dropped` too, by device and reason.
     """
 
     first: Offset
@@ -57,6 +57,7 @@ class BufferStatus(msgspec.Struct, frozen=True):
     sealed_readings: int
     sealed_bytes: int
     file_bytes: int
+    used_bytes: int
     free_bytes: int
     taken: int
     settled: int

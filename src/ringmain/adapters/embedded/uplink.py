@@ -1,0 +1,245 @@
+"""The uplink's embedded home: MQTT 5, one connection after another, each with backoff and full jitter between them.
+
+A connection is up when the platform has accepted it and granted what the gateway listens to. It ends by an error, by
+an answer that is overdue (a link that died without a word), or because somebody asks for a new one. What is in flight
+then is `Failed("unavailable")` for who sent it: it may or may not have arrived.
+
+It must never try faster than its backoff, and never stop trying.
+"""
+
+import asyncio
+import logging
+import ssl
+from collections.abc import Callable, Sequence
+from random import Random
+
+import msgspec
+
+from ringmain.model.errors import Failed, Refused
+from ringmain.ports.uplink import Listener
+from ringmain.protocols.mqtt.client import ClientMachine
+from ringmain.protocols.mqtt.client_events import (
+    Accepted,
+    Acknowledged,
+    ClientEvent,
+    ClientSettings,
+    Ended,
+    Granted,
+    Received,
+)
+from ringmain.protocols.mqtt.reasons import Reason
+from ringmain.transports.stream import StreamDriver
+
+log = logging.getLogger(__name__)
+
+BACKOFF_S, BACKOFF_S_MAX = 0.25, 30.0
+"""First and greatest pause between two attempts. A platform that restarts is back in 2 s; ten thousand gateways that
+lost it together come back over half a minute.
+"""
+
+STEADY_S = 10.0
+"""A connection that lasted so long ends the row of failures."""
+
+CONNECT_S_MAX = 15.0
+"""TCP and TLS handshake together, over a line of 9,600 bit/s as well."""
+
+AGAIN = frozenset({Reason.UNSPECIFIED, Reason.IMPLEMENTATION_SPECIFIC, Reason.QUOTA_EXCEEDED})
+"""Refusals of a message that may be another answer a moment later."""
+
+
+class Target(msgspec.Struct, frozen=True):
+    """Where the platform is and who we are there. `tls` is None on a link that needs none (tests, simulation)."""
+
+    host: str
+    port: int
+    client: ClientSettings
+    tls: ssl.SSLContext | None = None
+
+
+class MqttUplink:
+    """See `ports.uplink`. `root` is the gateway's own tree, `devices/{id}/`."""
+
+    def __init__(
+        self,
+        target: Callable[[], Target],
+        root: str,
+        listens: Sequence[str],
+        *,
+        listener: Listener,
+        on_change: Callable[[], None],
+        rng: Random,
+    ) -> None:
+        self._target = target
+        self._root = root
+        self._listens = listens
+        self._listener = listener
+        self._on_change = on_change
+        self._rng = rng
+        self._driver: StreamDriver[ClientEvent] | None = None
+        self._machine: ClientMachine | None = None
+        self._waiting: dict[int, asyncio.Future[None]] = {}
+        self._changed = asyncio.Event()
+        self._at_once = False
+        self._subscribed = 0
+        self.is_up = False
+        self.connections = 0
+        self.trouble = "not connected yet"
+
+    # -- port -----------------------------------------------------------------------------------------------
+
+    async def up(self) -> None:
+        """See `ports.uplink`."""
+        while not self.is_up:
+            await self._changed.wait()
+
+    async def send(self, name: str, payload: bytes) -> None:
+        """See `ports.uplink`."""
+        connection = self.connections
+        while self.is_up and self.connections == connection and not self._room():
+            await self._changed.wait()
+        if not self.is_up or self.connections != connection or not self._machine or not self._driver:
+            raise Failed("unavailable", "the uplink is down", "it is kept and sent when the uplink is back")
+        idle = not self._machine.in_flight
+        try:
+            identifier = self._machine.publish(self._root + name, payload, self._driver.now())
+        except ValueError as error:
+            raise Refused("too_large", str(error), "send it in smaller parts") from error
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting[identifier] = done
+        self._driver.flush()
+        if idle:
+            self._driver.rearm()
+        await done
+
+    def reconnect(self) -> None:
+        """End this connection, if there is one, and make the next at once: the target may be another."""
+        self._at_once = True
+        if self._driver and self._machine:
+            self._ended(self._machine.close())
+        self._tell()
+
+    def _room(self) -> int:
+        return self._machine.room if self._machine else 0
+
+    # -- connections ----------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Connect for ever, until cancelled."""
+        failures = 0
+        try:
+            while True:
+                self._at_once = False
+                since = asyncio.get_running_loop().time()
+                target = self._target()
+                try:
+                    await self._connection(target)
+                except TimeoutError:
+                    self.trouble = f"no connection to {target.host}:{target.port} within {CONNECT_S_MAX:g} s"
+                except OSError as error:  # ssl.SSLError is one
+                    self.trouble = f"{target.host}:{target.port}: {error}"
+                steady = self.connections and asyncio.get_running_loop().time() - since > STEADY_S
+                failures = 0 if steady else failures + 1
+                self._tell()
+                if not self._at_once:
+                    await self._pause(failures)
+        finally:
+            if self._driver and self._machine:
+                self._ended(self._machine.close())
+
+    async def _connection(self, target: Target) -> None:
+        """One connection from the first packet to the end."""
+        loop = asyncio.get_running_loop()
+        machine = ClientMachine(target.client, loop.time())
+        driver: StreamDriver[ClientEvent] = StreamDriver(machine, self._on_events)
+        async with asyncio.timeout(CONNECT_S_MAX):
+            await loop.create_connection(
+                lambda: driver,
+                target.host,
+                target.port,
+                ssl=target.tls,
+                server_hostname=target.host if target.tls else None,
+            )
+        if self._at_once:  # meanwhile somebody asked for another one: the target may have changed
+            driver.abort()
+            return
+        if not driver.is_open:
+            raise ConnectionResetError("the connection was lost as soon as it was made")
+        self._machine, self._driver = machine, driver
+        driver.flush()
+        while self._driver is driver:
+            await self._changed.wait()
+
+    async def _pause(self, failures: int) -> None:
+        """Exponential backoff with full jitter; `reconnect` ends it."""
+        until = self._rng.uniform(0.2, 1.0) * min(BACKOFF_S_MAX, BACKOFF_S * 2 ** min(failures, 10))
+        try:
+            async with asyncio.timeout(until):
+                while not self._at_once:
+                    await self._changed.wait()
+        except TimeoutError:
+            pass
+
+    def _on_events(self, driver: StreamDriver[ClientEvent], events: Sequence[ClientEvent]) -> None:
+        for event in events:
+            if self._driver is not driver:
+                return
+            if isinstance(event, Acknowledged):
+                self._acknowledged(event)
+            elif isinstance(event, Received):
+                self._listener(event.topic.removeprefix(self._root), event.payload)
+            elif isinstance(event, Accepted):
+                self._subscribed = (
+                    self._machine.subscribe([self._root + name for name in self._listens], driver.now())
+                    if self._machine
+                    else 0
+                )
+            elif isinstance(event, Granted):
+                self._granted(event)
+            elif isinstance(event, Ended):
+                self._ended(event)
+        self._tell()
+
+    def _granted(self, event: Granted) -> None:
+        refused = [name for name, code in zip(self._listens, event.codes, strict=False) if code >= 0x80]
+        if event.identifier != self._subscribed:
+            return
+        if refused:
+            log.warning(
+                "the platform does not let us listen to %s; is this device a gateway there?", ", ".join(refused)
+            )
+        self.is_up, self.trouble = True, ""
+        self.connections += 1
+        self._on_change()
+
+    def _acknowledged(self, event: Acknowledged) -> None:
+        done = self._waiting.pop(event.identifier, None)
+        if done is None or done.done():
+            return
+        if event.reason < 0x80:
+            done.set_result(None)
+        elif event.reason in AGAIN:
+            done.set_exception(Failed("storage_full", event.detail or "the platform takes nothing now", "it is kept"))
+        else:
+            code = "not_authorized" if event.reason is Reason.NOT_AUTHORIZED else "invalid_request"
+            detail = event.detail or f"the platform refused it (0x{event.reason:02x})"
+            done.set_exception(Refused(code, detail, "look at the gateway on the platform"))
+
+    def _ended(self, event: Ended) -> None:
+        driver, self._driver, self._machine = self._driver, None, None
+        was_up, self.is_up = self.is_up, False
+        self.trouble = event.detail
+        waiting, self._waiting = self._waiting, {}
+        for done in waiting.values():
+            if not done.done():
+                done.set_exception(
+                    Failed("unavailable", f"the uplink ended: {event.detail}", "it is kept and sent again")
+                )
+        if driver:
+            driver.close()
+        if was_up:
+            self._on_change()
+
+    def _tell(self) -> None:
+        """Wake whoever waits for a change of any kind."""
+        changed, self._changed = self._changed, asyncio.Event()
+        changed.set()

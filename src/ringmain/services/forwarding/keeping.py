@@ -1,0 +1,222 @@
+"""Keeping: how the buffer stays small. Raw rows that have to wait are sealed into compressed chunks, and when the
+buffer is full its declared policy acts: the doors stop (`reject`), the oldest go (`drop_oldest`), or the oldest are
+thinned (`downsample`), again and again with a coarser step, until nothing is left to thin.
+
+Every reading that is given up is counted with its device and the reason, in the transaction that gives it up. What is
+on its way to the platform is never touched.
+"""
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+from ringmain.model.batch import Block
+from ringmain.model.errors import Failed, Refused
+from ringmain.model.gateway import DropPolicy, GatewaySettings
+from ringmain.model.ids import DeviceId, Offset
+from ringmain.ports.buffer import Buffer, Dropped, Row, SealedRow
+from ringmain.ports.clock import Clock
+from ringmain.ports.uplink import Uplink
+from ringmain.protocols.bulk.chunk import Chunk
+from ringmain.protocols.bulk.codec import ChunkError, decode_chunk, encode_chunk
+from ringmain.protocols.bulk.gather import thin
+from ringmain.services.forwarding.lanes import Lanes
+
+log = logging.getLogger(__name__)
+
+SEAL_READINGS = 12_000
+"""One sealed chunk: a minute of 200 meters at 1 Hz. Larger ones compress little better, and hold the loop longer."""
+
+SEAL_AFTER_S = 60.0
+"""Fewer readings are sealed too when they have waited for so long."""
+
+SEAL_BYTES_MAX = 1024 * 1024
+"""Raw bytes read for one seal."""
+
+LOOK_EVERY_S = 1.0
+
+ROOM_SHARE = 0.95
+"""The policy acts when so much of the buffer's size is used, so that the doors need not close meanwhile."""
+
+ROOM_ROWS = 8
+"""Rows given up at a time."""
+
+DOWNSAMPLE_S_MAX = 86_400
+"""Thinned to one reading a day there is nothing left to thin; then the oldest go."""
+
+CHUNK_READINGS_MAX = 10_000_000
+"""For our own chunks, which were bounded when they were sealed."""
+
+Gather = Callable[[Sequence[Row]], Chunk]
+
+
+class Keeper:
+    """Seals and makes room. `gather` makes one chunk of raw rows; `notice` is told when there are new sealed rows."""
+
+    def __init__(
+        self,
+        buffer: Buffer,
+        uplink: Uplink,
+        clock: Clock,
+        lanes: Lanes,
+        settings: GatewaySettings,
+        *,
+        gather: Gather,
+        notice: Callable[[], None],
+    ) -> None:
+        self.settings = settings
+        self.step_s = 0
+        """What DOWNSAMPLE has come to: it starts at the setting's step and doubles with each pass."""
+        self._buffer = buffer
+        self._uplink = uplink
+        self._clock = clock
+        self._lanes = lanes
+        self._gather = gather
+        self._notice = notice
+        self._thinned = Offset(0)
+        self._waiting_since_s: float | None = None
+
+    async def run(self) -> None:
+        """Look at the buffer for ever, until cancelled."""
+        while True:
+            try:
+                await self.seal()
+                await self.make_room()
+            except Failed as failed:
+                log.error("the buffer can not be tidied: %s; %s", failed.detail, failed.hint)
+            await asyncio.sleep(LOOK_EVERY_S)
+
+    # -- sealing --------------------------------------------------------------------------------------------
+
+    async def seal(self) -> None:
+        """Seal what has to wait, chunk by chunk."""
+        while rows := await self._sealable():
+            offsets = [row.offset for row in rows]
+            self._lanes.take(offsets)
+            try:
+                chunk = self._gather(rows)
+                await self._buffer.replace(offsets, [_sealed(chunk, encode_chunk(chunk))], ())
+                self._waiting_since_s = None
+                self._notice()
+            except Refused:
+                pass  # settled meanwhile: nothing to seal any more
+            finally:
+                self._lanes.land(offsets, settled=True)
+            await asyncio.sleep(0)
+
+    async def _sealable(self) -> list[Row]:
+        """The oldest raw rows that have to wait, if they are enough or have waited long enough."""
+        status = self._buffer.status()
+        if status.rows == status.sealed_rows:
+            self._waiting_since_s = None
+            return []
+        now_s = self._clock.monotonic_s()
+        if self._waiting_since_s is None:
+            self._waiting_since_s = now_s
+        late = now_s - self._waiting_since_s >= SEAL_AFTER_S
+        if status.readings - status.sealed_readings < SEAL_READINGS and not late:
+            return []
+        border = self._lanes.border if self._uplink.is_up else status.last
+        rows: list[Row] = []
+        readings = 0
+        for row in await self._buffer.read(Offset(0), SEAL_BYTES_MAX, sealed=False):
+            if row.offset > border:
+                break
+            if self._lanes.is_free(row.offset):
+                rows.append(row)
+                readings += row.readings
+                if readings >= SEAL_READINGS:
+                    return rows
+        return rows if late else []
+
+    # -- room -----------------------------------------------------------------------------------------------
+
+    async def make_room(self) -> None:
+        """Act by the policy until there is room, or nothing that may go."""
+        while self.settings.policy is not DropPolicy.REJECT and self._is_full():
+            if not await self._give_up():
+                return
+            await asyncio.sleep(0)
+
+    def _is_full(self) -> bool:
+        status = self._buffer.status()
+        return (
+            status.used_bytes > self.settings.buffer_bytes_max * ROOM_SHARE
+            or status.free_bytes < self.settings.free_bytes_min
+        )
+
+    async def _give_up(self) -> bool:
+        """One step of the policy; False where nothing may go now."""
+        if self.settings.policy is DropPolicy.DOWNSAMPLE and self.step_s <= DOWNSAMPLE_S_MAX:
+            self.step_s = self.step_s or self.settings.downsample_s
+            rows = await self._oldest(self._thinned)
+            if not rows:
+                self._thinned, self.step_s = Offset(0), self.step_s * 2
+                return self.step_s <= DOWNSAMPLE_S_MAX
+            await self._thin(rows[0])
+            return True
+        rows = await self._oldest(Offset(0))
+        if rows:
+            await self._drop(rows)
+        return bool(rows)
+
+    async def _oldest(self, after: Offset) -> list[Row]:
+        """The oldest sealed rows behind `after` that are free. Where none is sealed there is nothing to give up yet:
+        what waits is sealed first.
+        """
+        read = await self._buffer.read(after, SEAL_BYTES_MAX, sealed=True)
+        return [row for row in read if self._lanes.is_free(row.offset)][:ROOM_ROWS]
+
+    async def _drop(self, rows: Sequence[Row]) -> None:
+        counts: Counter[DeviceId] = Counter()
+        for row in rows:
+            counts.update(_readings_of(row))
+        await self._replace(rows, (), counts, "drop_oldest")
+
+    async def _thin(self, row: Row) -> None:
+        """One row at the present step; it goes on as a new row, behind those that are still to be thinned."""
+        try:
+            kept, dropped = thin(decode_chunk(row.body, readings_max=CHUNK_READINGS_MAX), self.step_s)
+        except ChunkError as error:
+            log.error("row %d of the buffer can not be thinned: %s", row.offset, error)
+            self._thinned = row.offset
+            return
+        self._thinned = row.offset
+        if dropped:
+            sealed = [_sealed(kept, encode_chunk(kept))] if kept.readings else []
+            await self._replace([row], sealed, dropped, "downsampled")
+
+    async def _replace(
+        self, rows: Sequence[Row], sealed: Sequence[SealedRow], counts: dict[DeviceId, int], reason: str
+    ) -> None:
+        offsets = [row.offset for row in rows]
+        self._lanes.take(offsets)
+        try:
+            dropped = [Dropped(device, reason, count) for device, count in counts.items()]
+            await self._buffer.replace(offsets, sealed, dropped)
+            self._notice()
+        except Refused:
+            pass  # settled meanwhile: that made room too
+        finally:
+            self._lanes.land(offsets, settled=True)
+
+
+def _sealed(chunk: Chunk, body: bytes) -> SealedRow:
+    stamps = [stamp for block in chunk.blocks for stamp in _extremes(block)]
+    return SealedRow(chunk.readings, min(stamps, default=0), max(stamps, default=0), body)
+
+
+def _extremes(block: Block) -> tuple[int, ...]:
+    stamps = block.stamps.cast("q")
+    return (min(stamps), max(stamps)) if len(stamps) else ()
+
+
+def _readings_of(row: Row) -> Counter[DeviceId]:
+    """Single readings of each device in a sealed row."""
+    counts: Counter[DeviceId] = Counter()
+    chunk = decode_chunk(row.body, readings_max=CHUNK_READINGS_MAX)
+    for block in chunk.blocks:
+        for index, count in Counter(block.devices.cast("q")).items():
+            counts[chunk.names[index]] += count * len(block.channels)
+    return counts
