@@ -127,6 +127,16 @@ class MqttClient:
         """Messages that no PUBACK covers yet, sent or not."""
         return len(self._waiting) + len(self._in_flight)
 
+    @property
+    def in_flight(self) -> int:
+        """Messages that were sent and that no PUBACK covers yet."""
+        return len(self._in_flight)
+
+    @property
+    def connected(self) -> bool:
+        """Whether the server has accepted this connection. What is in flight comes again before anything new."""
+        return self._connected
+
     def connect(self, now: float) -> None:
         """A new connection is open: say CONNECT. Nothing of the connection before it is read any more."""
         self._inbox.clear()

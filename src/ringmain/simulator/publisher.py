@@ -6,6 +6,7 @@ It must never drop what the machine still holds: a connection may fail at any ti
 import asyncio
 import contextlib
 import ssl
+from collections.abc import Callable
 from pathlib import Path
 from random import Random
 
@@ -47,17 +48,32 @@ class Link(msgspec.Struct, frozen=True):
         return context
 
 
-async def deliver(client: MqttClient, link: Link, rng: Random, *, seconds_max: float) -> None:
+class Pacing(msgspec.Struct, frozen=True):
+    """For a meter that takes its time. `release` hands its client what is due, `left` says how much is held back,
+    `look_again` when more may be due; `note` is told after each word to or from the server.
+    """
+
+    release: Callable[[float], None] = lambda _: None
+    left: Callable[[], int] = lambda: 0
+    look_again: Callable[[], float] = lambda: float("inf")
+    note: Callable[[], None] = lambda: None
+
+
+AT_ONCE = Pacing()
+"""Everything is with the client already, and nobody keeps a diary."""
+
+
+async def deliver(client: MqttClient, link: Link, rng: Random, *, seconds_max: float, pacing: Pacing = AT_ONCE) -> None:
     """Connect, send, reconnect and resend until the server has acknowledged every message. Undelivered otherwise."""
     tls = link.context()
     cause = "the time was up"
     attempt = 0
     try:
         async with asyncio.timeout(seconds_max):
-            while client.unacknowledged:
+            while client.unacknowledged or pacing.left():
                 before = client.acknowledged
                 try:
-                    await _connection(client, link, tls)
+                    await _connection(client, link, tls, pacing)
                 except ssl.SSLCertVerificationError as error:
                     raise Undelivered(f"the server's certificate is not trusted: {error.verify_message}") from error
                 except ConnectRefused as error:
@@ -67,12 +83,12 @@ async def deliver(client: MqttClient, link: Link, rng: Random, *, seconds_max: f
                 except (PeerError, OSError, EOFError) as error:
                     cause = str(error) or type(error).__name__
                 attempt = 0 if client.acknowledged > before else attempt + 1
-                if client.unacknowledged:
+                if client.unacknowledged or pacing.left():
                     await asyncio.sleep(_pause(attempt, rng))
     except TimeoutError as error:
         raise Undelivered(
-            f"{client.unacknowledged} messages unacknowledged after {seconds_max:g} s and {client.connections}"
-            f" connections; last trouble: {cause}"
+            f"{client.unacknowledged + pacing.left()} messages unacknowledged after {seconds_max:g} s and"
+            f" {client.connections} connections; last trouble: {cause}"
         ) from error
 
 
@@ -81,12 +97,12 @@ def _pause(attempt: int, rng: Random) -> float:
     return rng.uniform(0, min(BACKOFF_S_MAX, BACKOFF_S * 2 ** min(attempt, 10)))
 
 
-async def _connection(client: MqttClient, link: Link, tls: ssl.SSLContext | None) -> None:
+async def _connection(client: MqttClient, link: Link, tls: ssl.SSLContext | None, pacing: Pacing) -> None:
     """One connection from handshake to end. Returns when everything is acknowledged."""
     async with asyncio.timeout(CONNECT_S_MAX):
         reader, writer = await asyncio.open_connection(link.host, link.port, ssl=tls)
     try:
-        await _converse(client, reader, writer)
+        await _converse(client, reader, writer, pacing)
     finally:
         writer.close()
         with contextlib.suppress(OSError, TimeoutError):
@@ -94,20 +110,25 @@ async def _connection(client: MqttClient, link: Link, tls: ssl.SSLContext | None
                 await writer.wait_closed()
 
 
-async def _converse(client: MqttClient, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def _converse(
+    client: MqttClient, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, pacing: Pacing
+) -> None:
     clock = asyncio.get_running_loop().time
     client.connect(clock())
-    while client.unacknowledged:
+    while client.unacknowledged or pacing.left():
+        pacing.release(clock())
         writer.write(client.data_to_send(clock()))
+        pacing.note()
         data = None
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout_at(client.deadline()):
+            async with asyncio.timeout_at(min(client.deadline(), pacing.look_again())):
                 await writer.drain()
                 data = await reader.read(READ_BYTES)
         if data is None:
             client.wake(clock())
         elif data:
             client.receive(data, clock())
+            pacing.note()
         else:
             raise EOFError("the server closed the connection")
     writer.write(client.disconnect())

@@ -1,21 +1,26 @@
 """The meter process: replays a series over MQTT as fast as it is acknowledged, and says on stdout how it went.
 
-`python -m ringmain.simulator.replay --series FILE …`. Exit code 0 only if the server acknowledged every message;
-nothing but the one line of JSON is written to stdout.
+`python -m ringmain.simulator.replay --series FILE …`. With `--pace-s` it takes its time by a clock of its own, until
+SIGUSR1 tells it to say at once what is left. Exit code 0 only if the server acknowledged every message; nothing but
+the one line of JSON is written to stdout.
 """
 
 import argparse
 import asyncio
 import os
+import signal
 import sys
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from random import Random
 
 import msgspec
 
 from ringmain.simulator.mqtt_client import MqttClient, Settings
-from ringmain.simulator.publisher import Link, Undelivered, deliver
+from ringmain.simulator.pace import DriftingClock, Feed, overtaken
+from ringmain.simulator.progress import Diary
+from ringmain.simulator.publisher import Link, Pacing, Undelivered, deliver
 from ringmain.simulator.series import Manner, Series, SeriesError, manner_of, messages, read_series
 
 TOKEN_VARIABLE = "METER_TOKEN"  # noqa: S105 - the variable's name; on the command line anyone could read it
@@ -46,27 +51,45 @@ def _arguments(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--topic", required=True)
     parser.add_argument("--seed", type=int, default=0, help="decides message sizes, payload forms and the window")
     parser.add_argument("--seconds-max", type=float, default=60.0)
+    parser.add_argument("--pace-s", type=float, default=0.0, help="spread over so long; 0: as fast as acknowledged")
+    parser.add_argument("--drift-max", type=float, default=0.0, help="by how much the meter's clock may run wrong")
+    parser.add_argument("--late-places-max", type=int, default=0, help="by how many messages one may be overtaken")
+    parser.add_argument("--progress", type=Path, help="file for a line of JSON after each word to or from the server")
     return parser.parse_args(argv)
 
 
-def replay(
-    series: Series, settings: Settings, manner: Manner, link: Link, topic: str, rng: Random, s_max: float
-) -> Result:
+class Delivery(msgspec.Struct, frozen=True):
+    """How a replay is delivered: where to, until when, at whose pace, and where it is noted."""
+
+    link: Link
+    topic: str
+    seconds_max: float = 60.0
+    pace_s: float = 0.0
+    drift_max: float = 0.0
+    late_places_max: int = 0
+    progress: Path | None = None
+
+
+def replay(series: Series, settings: Settings, manner: Manner, delivery: Delivery, rng: Random) -> Result:
     """Send all of `series`; the result says how much was acknowledged, and what stood in the way of the rest."""
     started = time.monotonic()
     client = MqttClient(settings)
-    count = 0
-    for payload in messages(series, manner, rng):
-        client.publish(topic, payload)
-        count += 1
+    said = list(messages(series, manner, rng))
+    if delivery.late_places_max:
+        said = overtaken(said, delivery.late_places_max, rng)
+    feed = Feed(said, delivery.pace_s, DriftingClock(delivery.drift_max, rng))
     trouble = ""
-    try:
-        asyncio.run(deliver(client, link, rng, seconds_max=s_max))
-    except Undelivered as error:
-        trouble = str(error)
+    with ExitStack() as stack:
+        diary = stack.enter_context(Diary(delivery.progress)) if delivery.progress else None
+        pacing = _pacing(client, feed, delivery.topic, diary)
+        pacing.release(started)
+        try:
+            asyncio.run(_deliver(client, feed, pacing, delivery, rng))
+        except Undelivered as error:
+            trouble = str(error)
     return Result(
         rows=len(series.rows),
-        messages=count,
+        messages=len(said),
         acknowledged=client.acknowledged,
         resent=client.resent,
         connections=client.connections,
@@ -75,6 +98,25 @@ def replay(
         seconds=round(time.monotonic() - started, 3),
         trouble=trouble,
     )
+
+
+def _pacing(client: MqttClient, feed: Feed, topic: str, diary: Diary | None) -> Pacing:
+    def release(now: float) -> None:
+        for payload in feed.due(now):
+            client.publish(topic, payload)
+
+    def note() -> None:
+        if diary:
+            acknowledged = client.acknowledged
+            sent = acknowledged + client.in_flight
+            diary.note(connection=client.connections, connected=client.connected, sent=sent, acknowledged=acknowledged)
+
+    return Pacing(release, lambda: feed.left, feed.look_again, note)
+
+
+async def _deliver(client: MqttClient, feed: Feed, pacing: Pacing, delivery: Delivery, rng: Random) -> None:
+    asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, feed.hurry)
+    await deliver(client, delivery.link, rng, seconds_max=delivery.seconds_max, pacing=pacing)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -92,8 +134,16 @@ def main(argv: list[str] | None = None) -> int:
     rng = Random(arguments.seed)  # noqa: S311 - not a secret: the same seed must give the same meter
     manner = manner_of(rng)
     settings = Settings(arguments.client_id, arguments.user, token, window=manner.window)
-    link = Link(arguments.host, arguments.port, arguments.ca)
-    result = replay(series, settings, manner, link, arguments.topic, rng, arguments.seconds_max)
+    delivery = Delivery(
+        link=Link(arguments.host, arguments.port, arguments.ca),
+        topic=arguments.topic,
+        seconds_max=arguments.seconds_max,
+        pace_s=arguments.pace_s,
+        drift_max=arguments.drift_max,
+        late_places_max=arguments.late_places_max,
+        progress=arguments.progress,
+    )
+    result = replay(series, settings, manner, delivery, rng)
     sys.stdout.write(msgspec.json.encode(result).decode() + "\n")
     if result.trouble:
         sys.stderr.write(result.trouble + "\n")

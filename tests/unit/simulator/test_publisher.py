@@ -7,7 +7,7 @@ from random import Random
 import pytest
 
 from ringmain.simulator.mqtt_client import MqttClient, Settings
-from ringmain.simulator.publisher import Link, Undelivered, deliver
+from ringmain.simulator.publisher import Link, Pacing, Undelivered, deliver
 
 ACCEPTED = b"\x20\x02\x00\x00"
 
@@ -123,3 +123,30 @@ async def test_nothing_to_say_connects_nowhere():
     client = loaded(0)
     await deliver(client, Link("127.0.0.1", 1), Random(1), seconds_max=1)
     assert client.connections == 0
+
+
+async def test_what_is_held_back_is_delivered_when_it_is_due_over_a_cut():
+    async with Server("cut after 3") as server:
+        client = loaded(2)
+        held, notes = [b"%d" % number for number in range(2, 8)], []
+
+        def release(_):
+            if held:
+                client.publish("t", held.pop(0))
+
+        def note():
+            notes.append((client.connections, client.connected, client.in_flight, client.acknowledged))
+
+        pacing = Pacing(release, lambda: len(held), lambda: asyncio.get_running_loop().time() + 0.005, note)
+        await deliver(client, Link("127.0.0.1", server.port), Random(1), seconds_max=10, pacing=pacing)
+    assert client.acknowledged == 8
+    assert {payload for _, payload in server.published} == {b"%d" % number for number in range(8)}
+    assert notes[0] == (1, False, 0, 0)
+    assert notes[-1] == (2, True, 0, 8)
+
+
+async def test_what_is_held_back_counts_as_undelivered():
+    async with Server() as server:
+        pacing = Pacing(left=lambda: 7, look_again=lambda: asyncio.get_running_loop().time() + 0.01)
+        with pytest.raises(Undelivered, match="7 messages unacknowledged"):
+            await deliver(loaded(3), Link("127.0.0.1", server.port), Random(1), seconds_max=0.2, pacing=pacing)

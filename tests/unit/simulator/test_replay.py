@@ -1,15 +1,19 @@
 """The meter process: its arguments, its one line of JSON and its exit codes."""
 
 import json
+import os
+import signal
 import socket
 import ssl
 import threading
+import time
 from datetime import UTC, datetime
 
 import pytest
 
 from ringmain.apps.server.certificates import new_ca
 from ringmain.simulator import replay
+from ringmain.simulator.progress import last_entry
 from ringmain.simulator.publisher import Link
 
 
@@ -90,6 +94,28 @@ def test_a_series_is_delivered_whole_and_in_order(series, broker, monkeypatch, c
     result = json.loads(capsys.readouterr().out)
     assert (result["rows"], result["resent"], result["connections"], result["trouble"]) == (300, 0, 1, "")
     assert result["messages"] == result["acknowledged"] > 0
+
+
+def test_a_meter_that_takes_its_time_is_told_to_hurry_and_keeps_a_diary(series, broker, monkeypatch, capsys, tmp_path):
+    monkeypatch.setenv(replay.TOKEN_VARIABLE, "secret")
+    diary = tmp_path / "diary"
+
+    def hurry():
+        while not (last := last_entry(diary)) or not last.acknowledged:
+            time.sleep(0.01)
+        os.kill(os.getpid(), signal.SIGUSR1)
+
+    thread = threading.Thread(target=hurry, name="hurry")
+    thread.start()
+    pace = ("--pace-s", "30", "--drift-max", "0.3", "--late-places-max", "4", "--progress", str(diary))
+    assert replay.main(arguments(series, broker.port, "--seed", "3", *pace)) == 0
+    thread.join()
+    said = [row["ts"] for row in broker.rows]
+    assert sorted(said) == list(range(300))
+    assert said != sorted(said)
+    result = json.loads(capsys.readouterr().out)
+    assert result["messages"] == result["acknowledged"] == last_entry(diary).acknowledged
+    assert result["seconds"] < 15
 
 
 def test_a_refused_meter_says_why_on_both_streams(series, broker, monkeypatch, capsys):
