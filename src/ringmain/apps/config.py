@@ -147,12 +147,29 @@ class Tls(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Edge(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The edge gateway, a process of its own with its own directory."""
+    """The edge gateway, a process of its own with its own directory. How it forwards and what it keeps are settings
+    that the platform gives it: see `docs/gateways.md`.
+    """
 
     dir: Annotated[str, Meta(min_length=1, description="The edge gateway's data directory.")] = "ringmain-edge"
-    port: Annotated[
-        int, PORT, Meta(description="Port of the edge gateway's listener for local meters; 0 takes a free one.")
-    ] = 1884
+    host: Annotated[
+        str,
+        Meta(
+            min_length=1,
+            description="Address of the plain listener for local meters. Anything but loopback is refused unless"
+            " `insecure`.",
+        ),
+    ] = "127.0.0.1"
+    port: Annotated[int, PORT, Meta(description="Port of the plain listener; 0 takes a free one.")] = 1884
+    tls_host: Annotated[
+        str, Meta(min_length=1, description="Address of the TLS listener; meters are pinned to the platform's CA.")
+    ] = "127.0.0.1"
+    tls_port: Annotated[int, PORT, Meta(description="Port of the TLS listener; 0 takes a free one.")] = 8884
+
+    @property
+    def path(self) -> Path:
+        """The data directory as a path."""
+        return Path(self.dir).expanduser()
 
 
 class Site(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

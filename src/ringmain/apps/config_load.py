@@ -141,7 +141,11 @@ def _built(values: Mapping[str, object]) -> Config:
 
 def _check(config: Config, origins: Mapping[str, str], environ: Mapping[str, str]) -> None:
     """What no single key can say."""
-    for path, host in (("mqtt.host", config.mqtt.host), ("http.host", config.http.host)):
+    for path, host in (
+        ("mqtt.host", config.mqtt.host),
+        ("http.host", config.http.host),
+        ("edge.host", config.edge.host),
+    ):
         if not config.insecure and not is_loopback(host):
             raise ConfigError(
                 f"{host} is not loopback, and the listener has no TLS - at `$.{path}` (from {origins[path]})",
@@ -176,6 +180,8 @@ def _check_ports(config: Config, origins: Mapping[str, str]) -> None:
         ("mqtt.port", config.mqtt.port),
         ("mqtt.tls_port", config.mqtt.tls_port),
         ("http.port", config.http.port),
+        ("edge.port", config.edge.port),
+        ("edge.tls_port", config.edge.tls_port),
     ):
         if port and port in seen:
             raise ConfigError(

@@ -3,19 +3,14 @@ thing a user hears of, and they start to accept when the house is ready.
 """
 
 import contextlib
-import os
 import socket
 from collections.abc import Generator
-from pathlib import Path
 
 import uvicorn
 from starlette.types import ASGIApp
 
 from ringmain.apps.config import Config
-from ringmain.apps.server.ownership import port_error
-
-BACKLOG = 4096
-"""Connections that wait to be accepted: a street that comes back after a power cut all at once."""
+from ringmain.apps.sockets import BACKLOG, tcp_socket
 
 
 class Sockets:
@@ -33,15 +28,8 @@ class Sockets:
             raise
 
     def _bind(self, host: str, port: int, key: str) -> socket.socket:
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        opened = socket.socket(family, socket.SOCK_STREAM)
+        opened = tcp_socket(host, port, key)
         self._opened.append(opened)
-        opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            opened.bind((host, port))
-        except OSError as error:
-            raise port_error(error, host=host, port=port, key=key) from error
-        opened.setblocking(False)
         return opened
 
     def ports(self) -> dict[str, int]:
@@ -56,24 +44,6 @@ class Sockets:
         """Close what was bound."""
         for opened in self._opened:
             opened.close()
-
-
-def unix_socket(path: Path) -> socket.socket:
-    """The local socket of the API, for this user only. One left by an earlier process is replaced: the lock on the
-    directory says that nobody owns it.
-    """
-    path.unlink(missing_ok=True)
-    opened = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    # Through the directory's descriptor: the address of a Unix socket has 107 octets at most (unix(7)).
-    folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY)
-    try:
-        opened.bind(f"/proc/self/fd/{folder}/{path.name}")
-    finally:
-        os.close(folder)
-    path.chmod(0o600)
-    opened.listen(BACKLOG)
-    opened.setblocking(False)
-    return opened
 
 
 class EmbeddedUvicorn(uvicorn.Server):

@@ -19,13 +19,14 @@ import uvloop
 from ringmain import __version__
 from ringmain.adapters.embedded.clock import EmbeddedClock
 from ringmain.apps.config import Config
-from ringmain.apps.observe import configure_logging
+from ringmain.apps.logs import configure_logging
 from ringmain.apps.server.api.app import api
 from ringmain.apps.server.compose import House
-from ringmain.apps.server.doors import BACKLOG, Sockets, http_server, unix_socket
+from ringmain.apps.server.doors import Sockets, http_server
 from ringmain.apps.server.identity import Identity, load_or_create
 from ringmain.apps.server.ownership import own
 from ringmain.apps.server.stores import open_stores
+from ringmain.apps.sockets import BACKLOG, unix_socket
 from ringmain.transports.ssl_context import server_context
 
 log = logging.getLogger(__name__)
