@@ -93,6 +93,10 @@ class Documents:
         """Usage points in order of id, behind `after`."""
         return await self._page(tenant, USAGE_POINT, UsagePoint, after, limit)
 
+    async def all_installations(self, tenant: TenantId, *, after: str | None, limit: int) -> list[Installations]:
+        """The links of every usage point that has any, in order of usage point, behind `after`."""
+        return await self._page(tenant, INSTALLATION, Installations, after, limit)
+
     async def zone(self, tenant: TenantId, usage_point: UsagePoint) -> str:
         """The zone in which a usage point's days begin; `Refused("unprocessable")` where its site does not exist."""
         for site in await self._directory.sites(tenant):

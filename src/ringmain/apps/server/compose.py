@@ -20,6 +20,7 @@ from ringmain.apps.server.books import Books
 from ringmain.apps.server.fresh import (
     BILL_WAIT_S,
     QUERY_WAIT_S,
+    FreshLoad,
     Freshness,
     FreshOutcomes,
     FreshTimeSeries,
@@ -37,6 +38,7 @@ from ringmain.gateway.translate.json_telemetry import JsonTelemetry
 from ringmain.metering.analytics import Analytics
 from ringmain.metering.billing import Billing
 from ringmain.metering.documents import Documents
+from ringmain.metering.street import Street
 from ringmain.model.device import PERMISSIONS, Device, LifecycleState, Principal, Telemetry
 from ringmain.model.errors import Failed, Refused
 from ringmain.model.ids import DEFAULT_TENANT, DeviceKey, Offset
@@ -124,6 +126,15 @@ class House:
         billed = FreshTimeSeries(self.timeseries, bill)
         self.billing = Billing(self.documents, self.ledger, billed, self.registry, self.clock)
         self.analytics = Analytics(self.fresh, self.registry, self.directory)
+        self.street = Street(
+            FreshLoad(self.timeseries.load, query),
+            self.fresh,
+            self.registry,
+            self.directory,
+            self.documents,
+            self.clock,
+            MAINTAINED_SIZES,
+        )
 
     def _wire_gateway(self) -> None:
         self.intake = Intake(self.queue, self.clock, self.books.committed, self._log_broken)
@@ -197,6 +208,7 @@ class House:
             documents=self.documents,
             billing=self.billing,
             analytics=self.analytics,
+            street=self.street,
             queue_status=self.queue.status,
             readiness=self.reasons_not_ready,
             metrics=self.render_metrics,

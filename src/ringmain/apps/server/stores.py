@@ -25,6 +25,7 @@ from ringmain.ports.clock import Clock
 from ringmain.ports.credentials import Credentials
 from ringmain.ports.directory import Directory
 from ringmain.ports.ledger import Ledger
+from ringmain.ports.load import Load
 from ringmain.ports.outcomes import Outcomes
 from ringmain.ports.presence import Presence
 from ringmain.ports.queue import Queue, QueueStatus
@@ -49,7 +50,7 @@ class Log(Queue, Protocol):
 
 
 class Store(TimeSeries, Protocol):
-    """The time-series store: one home of three ports over the same readings."""
+    """The time-series store: one home of four ports over the same readings."""
 
     @property
     def outcomes(self) -> Outcomes:
@@ -59,6 +60,11 @@ class Store(TimeSeries, Protocol):
     @property
     def windows(self) -> Windows:
         """The windows over the same readings."""
+        ...
+
+    @property
+    def load(self) -> Load:
+        """Sums over the same readings."""
         ...
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from ringmain.adapters.simulated.clock import SimulatedClock
 from ringmain.adapters.simulated.queue import SimulatedQueue
-from ringmain.apps.server.fresh import Freshness, FreshLoad, FreshOutcomes, FreshTimeSeries, FreshWindows
+from ringmain.apps.server.fresh import FreshLoad, Freshness, FreshOutcomes, FreshTimeSeries, FreshWindows
 from ringmain.model.errors import Failed
 from ringmain.ports.load import Load
 from ringmain.ports.outcomes import Outcomes

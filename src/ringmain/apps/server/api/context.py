@@ -9,6 +9,7 @@ from starlette.types import ASGIApp
 from ringmain.metering.analytics import Analytics
 from ringmain.metering.billing import Billing
 from ringmain.metering.documents import Documents
+from ringmain.metering.street import Street
 from ringmain.ports.clock import Clock
 from ringmain.ports.credentials import Credentials
 from ringmain.ports.directory import Directory
@@ -56,6 +57,7 @@ class Context:
     documents: Documents
     billing: Billing
     analytics: Analytics
+    street: Street
     queue_status: Callable[[], Awaitable[QueueStatus]]
     readiness: Callable[[], Sequence[str]]
     metrics: Callable[[], bytes]

@@ -23,6 +23,7 @@ from ringmain.apps.server.api.context import Context, Intake
 from ringmain.metering.analytics import Analytics
 from ringmain.metering.billing import Billing
 from ringmain.metering.documents import Documents
+from ringmain.metering.street import Street
 from ringmain.model.batch import FORMAT, Batch, Block, DeadLetter, Rejection, block_of, encode_batch
 from ringmain.model.ids import DEFAULT_TENANT, DeviceId, DeviceKey, TenantId
 from ringmain.model.time import instant_of
@@ -121,6 +122,7 @@ async def make_world(**changes: Any) -> World:
         documents=documents,
         billing=Billing(documents, ledger, timeseries, registry, clock),
         analytics=Analytics(timeseries, registry, directory),
+        street=Street(timeseries.load, timeseries, registry, directory, documents, clock, ("1h", "day")),
         queue_status=queue.status,
         readiness=lambda: tuple(not_ready),
         metrics=lambda: b"# HELP up Up.\n# TYPE up gauge\nup 1.0\n",
