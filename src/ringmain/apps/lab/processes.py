@@ -30,18 +30,27 @@ class StepFailed(Exception):
 
 
 class Child:
-    """One process of the lab: `python -m module arguments`, standard output and error in files of its own."""
+    """One process of the lab: `python -m module arguments`, standard output and error in files of its own. One that is
+    started again under the same name goes on in the same files.
+    """
 
     def __init__(
-        self, name: str, module: str, arguments: Sequence[str], directory: Path, env: Mapping[str, str]
+        self,
+        name: str,
+        module: str,
+        arguments: Sequence[str],
+        directory: Path,
+        env: Mapping[str, str],
+        *,
+        hears: bool = False,
     ) -> None:
         self.name = name
         self.out_path = directory / f"{name}.out"
         self.log_path = directory / f"{name}.log"
-        with self.out_path.open("wb") as out, self.log_path.open("wb") as log:
+        with self.out_path.open("ab") as out, self.log_path.open("ab") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", module, *arguments],
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.PIPE if hears else subprocess.DEVNULL,
                 stdout=out,
                 stderr=log,
                 env={**os.environ, **env},
@@ -59,6 +68,31 @@ class Child:
     def output(self) -> bytes:
         """What it wrote to standard output so far."""
         return self.out_path.read_bytes()
+
+    def say(self, line: str) -> None:
+        """A line for its standard input; it was started with `hears`. StepFailed where nobody listens any more."""
+        if self._process.stdin is None:
+            raise ValueError(f"{self.name} was started without an input")
+        try:
+            self._process.stdin.write(f"{line}\n".encode())
+            self._process.stdin.flush()
+        except OSError as error:
+            raise self.failed(f"does not listen ({error})") from error
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send it a signal, if it still runs."""
+        if self.exit_code() is None:
+            self._process.send_signal(number)
+
+    def kill(self) -> float:
+        """SIGKILL; it is gone when this returns. The instant just before, by the monotonic clock. StepFailed where it
+        had ended before.
+        """
+        self.check_alive()
+        at_s = time.monotonic()
+        self._process.kill()
+        self._process.wait()
+        return at_s
 
     def failed(self, what: str) -> StepFailed:
         """The error that names this child, what it did, and the end of its log."""
@@ -92,6 +126,9 @@ class Child:
                 self._process.wait(TERM_S)
             except subprocess.TimeoutExpired:
                 self._process.kill()
+        if self._process.stdin:
+            with contextlib.suppress(OSError):  # what it did not hear is of no interest now
+                self._process.stdin.close()
         return self._process.wait()
 
 
@@ -110,10 +147,18 @@ class Family:
             for child in reversed(self._children):
                 child.stop()
 
-    def start(self, name: str, module: str, arguments: Sequence[str], env: Mapping[str, str] | None = None) -> Child:
-        """Start a child. `env` is added to the lab's own environment."""
+    def start(
+        self,
+        name: str,
+        module: str,
+        arguments: Sequence[str],
+        env: Mapping[str, str] | None = None,
+        *,
+        hears: bool = False,
+    ) -> Child:
+        """Start a child. `env` is added to the lab's own environment; with `hears` it has a standard input."""
         with _signals_held():
-            child = Child(name, module, arguments, self._directory, env or {})
+            child = Child(name, module, arguments, self._directory, env or {}, hears=hears)
             self._children.append(child)
         return child
 

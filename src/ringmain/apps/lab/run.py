@@ -16,7 +16,7 @@ import msgspec
 from ringmain import __version__
 from ringmain.apps.lab import check, provision
 from ringmain.apps.lab.api import Api
-from ringmain.apps.lab.platform import Platform, platform_blamed, start_platform, stop_platform
+from ringmain.apps.lab.platform import Platform, platform_blamed, start_platform
 from ringmain.apps.lab.processes import POLL_S, Child, Family, StepFailed, sigterm_interrupts
 from ringmain.apps.lab.report import Report
 from ringmain.apps.lab.source import civil_year
@@ -95,7 +95,7 @@ def run(options: Options, rows: Sequence[FileRow], say: Callable[[str], None]) -
             step("both bills are issued, twice each with the same bytes")
             verdict = _check(family, platform, token, options, bills, replayed)
             step(f"checking process: {len(verdict.complaints)} complaints")
-        stop_platform(platform)
+        platform.box.stop()
         step("platform has ended in order")
     return _report(options, tenant, replayed, verdict, time.monotonic() - started)
 

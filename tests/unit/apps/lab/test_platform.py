@@ -4,9 +4,9 @@ import os
 
 import pytest
 
-from ringmain.apps.lab import platform
+from ringmain.apps.lab import box, platform
 from ringmain.apps.lab.api import ApiError
-from ringmain.apps.lab.platform import Ports, platform_blamed, start_platform, stop_platform
+from ringmain.apps.lab.platform import Ports, platform_blamed, start_platform
 from ringmain.apps.lab.processes import Family, StepFailed
 
 pytestmark = pytest.mark.slow
@@ -70,14 +70,14 @@ def test_it_is_started_on_free_ports_and_waited_for(start, tmp_path):
     assert argv[-8:] == ["--storage-dir", str(tmp_path / "data")] + [
         part for port in ("mqtt", "mqtt-tls", "http") for part in (f"--{port}-port", "0")
     ]
-    stop_platform(started)
+    started.box.stop()
 
 
 def test_ports_that_an_earlier_platform_left_are_not_believed(start, tmp_path):
     (tmp_path / "data" / "ports.json").write_text('{"mqtt": 9, "mqtts": 9, "http": 9}')
     started = start("well")
     assert started.ports != Ports(9, 9, 9)
-    stop_platform(started)
+    started.box.stop()
 
 
 def test_one_that_does_not_start_is_an_error_with_its_words(start):
@@ -86,7 +86,7 @@ def test_one_that_does_not_start_is_an_error_with_its_words(start):
 
 
 def test_one_that_never_gets_ready_is_an_error(start, monkeypatch):
-    monkeypatch.setattr(platform, "READY_S_MAX", 0.3)
+    monkeypatch.setattr(box, "READY_S_MAX", 0.3)
     with pytest.raises(StepFailed, match=r"was not ready after 0\.3 s"):
         start("hangs")
 
@@ -94,7 +94,7 @@ def test_one_that_never_gets_ready_is_an_error(start, monkeypatch):
 def test_one_that_ends_badly_is_an_error(start):
     started = start("ends badly")
     with pytest.raises(StepFailed, match="exit code 5"):
-        stop_platform(started)
+        started.box.stop()
 
 
 def test_one_that_was_gone_before_is_an_error(start):
@@ -102,7 +102,7 @@ def test_one_that_was_gone_before_is_an_error(start):
     os.kill(started.child.pid, 9)
     started.child.wait(5)
     with pytest.raises(StepFailed, match="ended unasked with signal SIGKILL"):
-        stop_platform(started)
+        started.box.stop()
 
 
 def test_a_failure_behind_which_the_platform_is_gone_is_told_as_that(start):
@@ -117,4 +117,4 @@ def test_any_other_failure_is_told_as_it_is(start, monkeypatch):
     started = start("well")
     with pytest.raises(ApiError, match="Not for you"), platform_blamed(started):
         raise ApiError(403, "Not for you.")
-    stop_platform(started)
+    started.box.stop()
