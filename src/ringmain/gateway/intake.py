@@ -18,8 +18,8 @@ import msgspec
 from ringmain.gateway.columns import OpenBatch
 from ringmain.model.batch import Batch, encode_batch
 from ringmain.model.errors import Failed
+from ringmain.model.ids import Offset
 from ringmain.ports.clock import Clock
-from ringmain.ports.queue import Queue
 
 log = logging.getLogger(__name__)
 
@@ -53,6 +53,14 @@ class Depositor(Protocol):
         ...
 
 
+class Durable(Protocol):
+    """Where batches become durable: the ingest log of a platform, the buffer of an edge."""
+
+    async def append(self, body: bytes) -> Offset:
+        """See `ports.queue.Queue.append`."""
+        ...
+
+
 class Committed(msgspec.Struct, frozen=True, gc=False):
     """News of one commit, for the books."""
 
@@ -65,12 +73,21 @@ class Intake:
     """The open batch and who waits for it."""
 
     def __init__(
-        self, queue: Queue, clock: Clock, on_commit: Callable[[Committed], None], on_broken: Callable[[Failed], None]
+        self,
+        queue: Durable,
+        clock: Clock,
+        on_commit: Callable[[Committed], None],
+        on_broken: Callable[[Failed], None],
+        linger_s: Callable[[], float] = lambda: 0.0,
     ) -> None:
+        """`linger_s` is how long a batch stays open for company once something is in it. A platform has company enough
+        (0); an edge spares its flash: two hundred meters a second are then ten syncs and not two hundred.
+        """
         self._queue = queue
         self._clock = clock
         self._on_commit = on_commit
         self._on_broken = on_broken
+        self._linger_s = linger_s
         self._filled = asyncio.Event()
         self._waiting: dict[Depositor, list[bytes]] = {}
         self._held: set[Depositor] = set()
@@ -102,6 +119,9 @@ class Intake:
         while True:
             await self._filled.wait()
             self._filled.clear()
+            linger_s = self._linger_s()
+            if linger_s:
+                await asyncio.sleep(linger_s)
             await self._commit()
             if self.trouble:
                 await asyncio.sleep(RETRY_S)

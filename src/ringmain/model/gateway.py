@@ -9,7 +9,7 @@ verifiers, which are of no use against the platform itself.
 import hashlib
 import hmac
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
@@ -118,7 +118,7 @@ class GatewaySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         int, Meta(ge=1, le=86_400, description="DOWNSAMPLE keeps the last reading of each such step, per channel set.")
     ] = 60
     windows: Annotated[
-        tuple[Annotated[str, Meta(pattern=r"^[0-9]{1,4}(s|m|h)$")], ...],
+        tuple[Literal["15m", "30m", "1h", "2h", "3h", "4h", "6h", "8h", "12h"], ...],
         Meta(max_length=4, description="Windows aggregated here and sent up in addition, such as `15m`."),
     ] = ()
     confirm_s: Annotated[
