@@ -13,7 +13,7 @@ from ringmain.adapters.simulated.credentials import Credentials as SimulatedCred
 from ringmain.adapters.simulated.directory import Directory as SimulatedDirectory
 from ringmain.adapters.simulated.registry import Registry as SimulatedRegistry
 from ringmain.model.errors import Refused
-from ringmain.ports.credentials import Credentials, Holder, Role
+from ringmain.ports.credentials import Certificate, Credentials, Holder, Role, SealedToken
 from ringmain.ports.registry import NewDevice
 
 ADMIN = Holder("a", "ann", role=Role.ADMIN)
@@ -128,3 +128,65 @@ async def test_replacing_a_users_token_revokes_no_other_users(credentials: Crede
     await credentials.grant(ONE, ADMIN, 1)
     assert await credentials.replace(TWO, Holder("a", "bob", role=Role.VIEWER), 2) == 0
     assert await credentials.holder(ONE) == ADMIN
+
+
+FIRST, SECOND = Certificate("a1", b"first", 1000), Certificate("b2", b"second", 2000)
+
+
+async def test_a_certificate_is_a_credential_with_an_end(credentials: Credentials):
+    await credentials.grant(ONE, X_OF_A, 1, certificate=FIRST)
+    expected = Holder("a", "x", device=1, expires_ms=1000)
+    assert await credentials.holder(ONE) == expected
+    assert await credentials.holder(ONE) == expected
+    assert await credentials.holders([ONE]) == {ONE: expected}
+    with pytest.raises(Refused, match="in use"):
+        await credentials.grant(ONE, X_OF_B, 2)
+
+
+async def test_certificates_are_listed_oldest_first_until_they_are_revoked(credentials: Credentials):
+    assert await credentials.certificates(1) == []
+    await credentials.grant(TWO, X_OF_A, 1, certificate=SECOND)
+    await credentials.grant(ONE, X_OF_A, 2, certificate=FIRST)
+    await credentials.grant(THREE, X_OF_A, 2)
+    assert await credentials.certificates(1) == [SECOND, FIRST]
+    assert await credentials.certificates(2) == []
+    assert await credentials.revoke_device(1, 3) == 3
+    assert await credentials.certificates(1) == []
+
+
+async def test_a_serial_revokes_that_certificate_of_that_device_alone(credentials: Credentials):
+    await credentials.grant(ONE, X_OF_A, 1, certificate=FIRST)
+    await credentials.grant(TWO, X_OF_A, 1, certificate=SECOND)
+    await credentials.grant(THREE, X_OF_A, 1)
+    assert await credentials.holder(ONE) is not None
+    assert await credentials.revoke_device(2, 2, serial="a1") == 0
+    assert await credentials.revoke_device(1, 2, serial="none") == 0
+    assert await credentials.revoke_device(1, 2, serial="a1") == 1
+    assert await credentials.revoke_device(1, 3, serial="a1") == 0
+    assert await credentials.holder(ONE) is None
+    assert set(await credentials.holders([ONE, TWO, THREE])) == {TWO, THREE}
+    assert await credentials.certificates(1) == [SECOND]
+
+
+async def test_replacing_the_token_leaves_the_certificates(credentials: Credentials):
+    await credentials.grant(ONE, X_OF_A, 1, certificate=FIRST)
+    await credentials.grant(TWO, X_OF_A, 1)
+    assert await credentials.replace(THREE, X_OF_A, 2) == 1
+    assert set(await credentials.holders([ONE, TWO, THREE])) == {ONE, THREE}
+
+
+async def test_only_sealed_tokens_in_force_can_be_told(credentials: Credentials):
+    await credentials.grant(ONE, X_OF_A, 1)
+    await credentials.grant(TWO, X_OF_B, 1, sealed=b"s2")
+    await credentials.grant(b"user", ADMIN, 1, sealed=b"never")
+    await credentials.grant(b"cert", X_OF_A, 1, certificate=FIRST)
+    assert await credentials.sealed([1]) == {}
+    assert await credentials.sealed([]) == {}
+    assert await credentials.sealed([1, 2, 3]) == {2: [SealedToken(TWO, b"s2")]}
+    assert await credentials.replace(THREE, X_OF_A, 2, sealed=b"s3") == 1
+    assert await credentials.sealed([1]) == {1: [SealedToken(THREE, b"s3")]}
+    with pytest.raises(Refused):
+        await credentials.replace(TWO, X_OF_A, 3, sealed=b"s4")
+    assert await credentials.sealed([1]) == {1: [SealedToken(THREE, b"s3")]}
+    await credentials.revoke_device(1, 4)
+    assert await credentials.sealed([1, 2]) == {2: [SealedToken(TWO, b"s2")]}

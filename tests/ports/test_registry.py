@@ -15,7 +15,7 @@ from ringmain.adapters.simulated.registry import Registry as SimulatedRegistry
 from ringmain.model.device import Device, LifecycleState, Profile
 from ringmain.model.errors import Refused
 from ringmain.model.site import Site
-from ringmain.ports.credentials import Credentials, Holder
+from ringmain.ports.credentials import Credentials, Holder, SealedToken
 from ringmain.ports.registry import NewDevice, Registry
 
 REGISTERED, ACTIVE, SUSPENDED = LifecycleState.REGISTERED, LifecycleState.ACTIVE, LifecycleState.SUSPENDED
@@ -192,3 +192,9 @@ async def test_a_device_that_does_not_exist_cannot_move(registry: Registry):
         await registry.move(1, ACTIVE, SUSPENDED, 7, "ann")
     assert refused.value.code == "not_found"
     assert await registry.journal(1) == []
+
+
+async def test_what_a_token_seals_is_kept_with_it(registry: Registry, credentials: Credentials):
+    new = [NewDevice("x", "generic", token_digest=DIGEST, token_sealed=b"s"), NewDevice("y", "generic")]
+    x, y = (await registry.add("a", [*new, NewDevice("z", "generic", token_digest=b"z" * 32)], 1))[:2]
+    assert await credentials.sealed([x.key, y.key, y.key + 1]) == {x.key: [SealedToken(DIGEST, b"s")]}

@@ -10,13 +10,16 @@ from ringmain.model.ids import DeviceId, DeviceKey, ProfileName, TenantId
 
 
 class NewDevice(msgspec.Struct, frozen=True):
-    """A device to be registered. `token_digest` makes a credential in the same transaction (see `credentials`)."""
+    """A device to be registered. `token_digest` makes a credential in the same transaction (see `credentials`), and
+    `token_sealed` is what it seals.
+    """
 
     id: DeviceId
     profile: ProfileName
     state: LifecycleState = LifecycleState.REGISTERED
     site: str = "main"
     token_digest: bytes | None = None
+    token_sealed: bytes | None = None
 
 
 class Registry(Protocol):

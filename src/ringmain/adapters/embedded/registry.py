@@ -66,7 +66,7 @@ class Registry:
     async def devices(self, tenant: TenantId, ids: Sequence[DeviceId]) -> Sequence[Device]:
         def work(connection: Connection) -> list[Device]:
             return [
-                _device(row)
+                device_of(row)
                 for at in range(0, len(ids), IN_CLAUSE_MAX)
                 for row in connection.execute(
                     select(devices).where(devices.c.tenant == tenant, devices.c.id.in_(ids[at : at + IN_CLAUSE_MAX]))
@@ -94,7 +94,7 @@ class Registry:
             statement = statement.where(devices.c.id > after)
         if state is not None:
             statement = statement.where(devices.c.state == state.value)
-        return await self._database.run(lambda connection: [_device(row) for row in connection.execute(statement)])
+        return await self._database.run(lambda connection: [device_of(row) for row in connection.execute(statement)])
 
     async def move(self, key: DeviceKey, seen: LifecycleState, to: LifecycleState, at_ms: int, by: str) -> Device:
         def work(connection: Connection) -> Device:
@@ -112,9 +112,9 @@ class Registry:
                 )
             entry = {"device": key, "at_ms": at_ms, "seen": seen.value, "became": to.value, "by": by}
             connection.execute(insert(transitions).values(entry))
-            return _device(row)
+            return device_of(row)
 
-        return await self._database.run(work, self._remember)
+        return await self._database.run(work, self.remember)
 
     async def journal(self, key: DeviceKey) -> Sequence[Transition]:
         t = transitions.c
@@ -129,24 +129,26 @@ class Registry:
         """Like `_one`, this only reads: what it caches is true whether or not its transaction commits."""
         if len(self._by_key) < DEVICES_CACHED_MAX:
             for row in connection.execute(_made_since, {"since": self._loaded}):
-                device = _device(row)
+                device = device_of(row)
                 self._loaded = device.key
-                self._remember(device)
+                self.remember(device)
 
     def _one(self, connection: Connection, statement: Select[Any], values: dict[str, Any]) -> Device | None:
         row = connection.execute(statement, values).first()
         if row is None:
             return None
-        device = _device(row)
-        self._remember(device)
+        device = device_of(row)
+        self.remember(device)
         return device
 
-    def _remember(self, device: Device) -> None:
+    def remember(self, device: Device) -> None:
+        """The device as it now is. Only ever called in the registry's thread, after the commit."""
         remember(self._by_key, device.key, device, DEVICES_CACHED_MAX)
         remember(self._by_id, (device.tenant, device.id), device, DEVICES_CACHED_MAX)
 
 
-def _device(row: Sequence[Any]) -> Device:
+def device_of(row: Sequence[Any]) -> Device:
+    """A row of the table as a device."""
     key, tenant, id, profile, state, site, created_ms, state_since_ms = row
     return Device(key, tenant, id, profile, LifecycleState(state), site, created_ms, state_since_ms)
 
@@ -167,7 +169,14 @@ def _insert(connection: Connection, tenant: TenantId, new: Sequence[NewDevice], 
     made = connection.execute(insert(devices).returning(devices.c.id, devices.c.key), rows)
     keys = {row.id: row.key for row in made}
     tokens = [
-        {"digest": it.token_digest, "tenant": tenant, "name": it.id, "device": keys[it.id], "granted_ms": at_ms}
+        {
+            "digest": it.token_digest,
+            "tenant": tenant,
+            "name": it.id,
+            "device": keys[it.id],
+            "granted_ms": at_ms,
+            "sealed": it.token_sealed,
+        }
         for it in new
         if it.token_digest is not None
     ]

@@ -35,7 +35,8 @@ class Registry:
             self._devices[key] = device
             self._keys[tenant, it.id] = key
             if it.token_digest is not None:
-                await self._credentials.grant(it.token_digest, Holder(tenant, it.id, device=key), at_ms)
+                holder = Holder(tenant, it.id, device=key)
+                await self._credentials.grant(it.token_digest, holder, at_ms, sealed=it.token_sealed)
             made.append(device)
         return made
 

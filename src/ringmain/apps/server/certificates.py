@@ -29,7 +29,7 @@ SERVER_VALIDITY = timedelta(days=397)
 RENEW_BEFORE = timedelta(days=30)
 """A start in each month is enough to stay valid."""
 
-_BACKDATED = timedelta(days=1)
+BACKDATED = timedelta(days=1)
 """For clients whose clock is behind ours."""
 
 ALWAYS_NAMED = ("localhost", "127.0.0.1", "::1")
@@ -53,9 +53,9 @@ def new_ca(now: datetime) -> Pair:
     # The serial in the name keeps two installations apart in a client that trusts both.
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"Ringmain CA {serial & 0xFFFFFFFF:08x}")])
     cert = (
-        x509.CertificateBuilder(name, name, key.public_key(), serial, now - _BACKDATED, now + CA_VALIDITY)
+        x509.CertificateBuilder(name, name, key.public_key(), serial, now - BACKDATED, now + CA_VALIDITY)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .add_extension(_usage(signs_certificates=True), critical=True)
+        .add_extension(key_usage(signs_certificates=True), critical=True)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
         .sign(key, SHA256())
     )
@@ -66,17 +66,17 @@ def new_server_certificate(ca: Pair, names: Sequence[str], now: datetime) -> Pai
     """A server certificate for the names (host names and addresses), signed by the CA. ValueError where a name is
     no name.
     """
-    ca_key, ca_cert = _ec_key(ca.key), x509.load_pem_x509_certificate(ca.cert)
+    ca_key, ca_cert = ec_key(ca.key), x509.load_pem_x509_certificate(ca.cert)
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Ringmain platform")])
     until = min(now + SERVER_VALIDITY, ca_cert.not_valid_after_utc)
     cert = (
         x509.CertificateBuilder(
-            ca_cert.subject, subject, key.public_key(), x509.random_serial_number(), now - _BACKDATED, until
+            ca_cert.subject, subject, key.public_key(), x509.random_serial_number(), now - BACKDATED, until
         )
         .add_extension(x509.SubjectAlternativeName([_general_name(name) for name in names]), critical=False)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .add_extension(_usage(signs_certificates=False), critical=True)
+        .add_extension(key_usage(signs_certificates=False), critical=True)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(ca_key.public_key()), critical=False)
@@ -89,7 +89,7 @@ def belongs_together(pair: Pair) -> bool:
     """Whether the certificate is of this key; False also where one of them can not be read."""
     try:
         cert = x509.load_pem_x509_certificate(pair.cert)
-        return _public_bytes(_ec_key(pair.key)) == cert.public_key().public_bytes(
+        return _public_bytes(ec_key(pair.key)) == cert.public_key().public_bytes(
             Encoding.DER, PublicFormat.SubjectPublicKeyInfo
         )
     except (ValueError, TypeError):
@@ -122,7 +122,8 @@ def _general_name(name: str) -> x509.GeneralName:
         return x509.DNSName(name)
 
 
-def _usage(*, signs_certificates: bool) -> x509.KeyUsage:
+def key_usage(*, signs_certificates: bool) -> x509.KeyUsage:
+    """A CA signs certificates and nothing else; everybody else signs handshakes."""
     return x509.KeyUsage(
         digital_signature=not signs_certificates,
         key_cert_sign=signs_certificates,
@@ -136,7 +137,8 @@ def _usage(*, signs_certificates: bool) -> x509.KeyUsage:
     )
 
 
-def _ec_key(pem: bytes) -> ec.EllipticCurvePrivateKey:
+def ec_key(pem: bytes) -> ec.EllipticCurvePrivateKey:
+    """The private key of a PEM; ValueError or TypeError where it is none of an elliptic curve."""
     key = load_pem_private_key(pem, password=None)
     if not isinstance(key, ec.EllipticCurvePrivateKey):
         raise TypeError("not an elliptic curve key")

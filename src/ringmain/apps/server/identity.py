@@ -40,8 +40,9 @@ _ADMIN_PREFIX = "rma_"
 
 
 class Identity(msgspec.Struct, frozen=True):
-    """Where the material lies, and the two secrets that the process itself needs. `created`: this was the first
-    start, so the caller says once where they are.
+    """Where the material lies, and the secrets that the process itself needs: the pepper, the admin token, and the CA,
+    which signs the certificates of devices. `created`: this was the first start, so the caller says once where they
+    are.
     """
 
     ca_path: Path
@@ -49,6 +50,7 @@ class Identity(msgspec.Struct, frozen=True):
     key_path: Path
     admin_token_path: Path
     pepper: bytes
+    ca: Pair
     admin_token: str
     cert_expires_ms: Instant
     created: bool
@@ -82,6 +84,7 @@ def load_or_create(storage_dir: Path, now_ms: int, names: Sequence[str] = ()) ->
         key_path=directory / "server.key",
         admin_token_path=directory / "admin.token",
         pepper=pepper,
+        ca=ca,
         admin_token=token,
         cert_expires_ms=instant_of(expires(server)),
         created=created,

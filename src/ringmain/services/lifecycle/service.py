@@ -55,7 +55,7 @@ async def _gently(rows: Iterable[Row]) -> AsyncIterator[Row]:
 
 
 class Lifecycle:
-    """The one writer of device states and device tokens."""
+    """The writer of device states and device tokens; `claims` beside it works under its lock."""
 
     def __init__(
         self,
@@ -72,7 +72,8 @@ class Lifecycle:
         self._clock = clock
         self._tokens = tokens
         self._on_change = on_change
-        self._one_at_a_time = asyncio.Lock()
+        self.one_at_a_time = asyncio.Lock()
+        """Whoever changes a state or a credential holds it, and tells before letting go."""
 
     async def register(self, tenant: TenantId, new: NewDevice) -> Device:
         """Make a device that is REGISTERED and has no token yet."""
@@ -88,7 +89,7 @@ class Lifecycle:
         self, tenant: TenantId, id: DeviceId, token: str | None = None, *, by: str = "operator"
     ) -> tuple[Device, str]:
         """REGISTERED to PROVISIONED; the token is made unless one is brought. It is told here and never again."""
-        async with self._one_at_a_time:
+        async with self.one_at_a_time:
             device = await self._known(tenant, id)
             to = after(device.state, LifecycleEvent.PROVISION)
             # Token first: a crash in between leaves a REGISTERED device, which may not connect with it, and the next
@@ -106,7 +107,7 @@ class Lifecycle:
 
     async def decommission(self, tenant: TenantId, id: DeviceId, *, by: str = "operator") -> Device:
         """Any state to DECOMMISSIONED, for good; its tokens are revoked, its id is never given again."""
-        async with self._one_at_a_time:
+        async with self.one_at_a_time:
             device = await self._known(tenant, id)
             to = after(device.state, LifecycleEvent.DECOMMISSION)
             # Revoked first: a crash in between leaves a device that cannot sign in, and the call can be repeated.
@@ -115,7 +116,7 @@ class Lifecycle:
 
     async def rotate_token(self, tenant: TenantId, id: DeviceId, token: str | None = None) -> tuple[Device, str]:
         """Replace a device's token: the old one ends with the call, and so do connections made with it."""
-        async with self._one_at_a_time:
+        async with self.one_at_a_time:
             device = await self._known(tenant, id)
             if device.state in {LifecycleState.REGISTERED, LifecycleState.DECOMMISSIONED}:
                 raise Refused(
@@ -124,7 +125,7 @@ class Lifecycle:
                     "Provision a registered device; a decommissioned one is final.",
                 )
             issued = await self._issue(device, token)
-            self._tell(device, device.state)
+            self.tell(device, device.state)
             return device, issued
 
     async def import_csv(self, tenant: TenantId, text: str) -> ImportResult:
@@ -134,7 +135,7 @@ class Lifecycle:
         problems = Problems()
         rows = [row async for row in _gently(read_rows(text, problems))]
         problems.refuse()
-        async with self._one_at_a_time:
+        async with self.one_at_a_time:
             digests = await self._digests(rows)
             fresh = await self._fresh(tenant, rows, digests, problems)
             problems.refuse()
@@ -189,15 +190,17 @@ class Lifecycle:
         new: list[NewDevice] = []
         issued: list[IssuedToken] = []
         async for row in _gently(rows):
-            digest = digests.get(row.id)
-            if digest is None:
-                issued.append(IssuedToken(row.id, new_token()))
-                digest = self._tokens.of(issued[-1].token)
-            new.append(NewDevice(row.id, row.profile, LifecycleState.ACTIVE, token_digest=digest))
+            digest, token = digests.get(row.id), row.token
+            if digest is None or token is None:
+                token = new_token()
+                digest = self._tokens.of(token)
+                issued.append(IssuedToken(row.id, token))
+            sealed = self._tokens.seal(token)
+            new.append(NewDevice(row.id, row.profile, LifecycleState.ACTIVE, token_digest=digest, token_sealed=sealed))
         return new, issued
 
     async def _transition(self, tenant: TenantId, id: DeviceId, event: LifecycleEvent, by: str) -> Device:
-        async with self._one_at_a_time:
+        async with self.one_at_a_time:
             device = await self._known(tenant, id)
             return await self._move(device, after(device.state, event), by)
 
@@ -214,15 +217,17 @@ class Lifecycle:
             )
         issued = new_token() if token is None else token
         holder = Holder(device.tenant, device.id, device=device.key)
-        await self._credentials.replace(self._tokens.of(issued), holder, self._clock.now_ms())
+        sealed = self._tokens.seal(issued)
+        await self._credentials.replace(self._tokens.of(issued), holder, self._clock.now_ms(), sealed=sealed)
         return issued
 
     async def _move(self, device: Device, to: LifecycleState, by: str) -> Device:
         moved = await self._registry.move(device.key, device.state, to, self._clock.now_ms(), by)
-        self._tell(moved, device.state)
+        self.tell(moved, device.state)
         return moved
 
-    def _tell(self, device: Device, before: LifecycleState) -> None:
+    def tell(self, device: Device, before: LifecycleState) -> None:
+        """Tell every listener of a change that is committed."""
         for listener in self._on_change:
             listener(device, before)
 

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ringmain.services.lifecycle.tokens import TokenDigest, is_token, new_token
+from ringmain.model.gateway import token_sha256
+from ringmain.services.lifecycle.tokens import TokenDigest, is_claim, is_token, new_claim, new_token
 
 PEPPER = bytes(range(32))
 
@@ -47,3 +48,63 @@ def test_the_digest_is_hmac_sha256_under_the_pepper(token):
 def test_neither_repr_nor_str_shows_the_pepper():
     shown = TokenDigest(b"s3cret-pepper-of-32-bytes-or-more")
     assert "s3cret" not in repr(shown) + str(shown)
+
+
+def test_what_is_sealed_is_the_tokens_sha256_to_the_pepper_alone():
+    tokens = TokenDigest(PEPPER)
+    for token in ("t", new_token()):
+        digest, sealed = tokens.of(token), tokens.seal(token)
+        assert tokens.unseal(digest, sealed) == token_sha256(token) == hashlib.sha256(token.encode()).digest()
+        assert TokenDigest(bytes(32)).unseal(digest, sealed) != token_sha256(token)
+        assert tokens.unseal(tokens.of("other"), sealed) != token_sha256(token)
+        assert sealed != token_sha256(token)
+
+
+def test_a_damaged_seal_is_an_error():
+    with pytest.raises(ValueError, match="longer"):
+        TokenDigest(PEPPER).unseal(bytes(32), bytes(31))
+
+
+@given(st.binary(max_size=64), st.text(max_size=20))
+def test_no_token_has_the_digest_of_another_kind(der, nonce):
+    """A token is UTF-8 and every other use of the pepper begins with an octet that is not."""
+    tokens = TokenDigest(PEPPER)
+    kinds = {
+        "certificate": (b"\xffcertificate" + hashlib.sha256(der).digest(), tokens.of_certificate(der)),
+        "request": (
+            b"\xffrequest" + hashlib.sha256(der).digest() + nonce.encode(),
+            tokens.of_request(der, nonce),
+        ),
+    }
+    for said, made in kinds.values():
+        assert made == hmac.new(PEPPER, said, hashlib.sha256).digest()
+        with pytest.raises(UnicodeDecodeError):
+            said.decode()
+
+
+def test_a_request_is_named_by_its_key_and_its_nonce():
+    tokens = TokenDigest(PEPPER)
+    names = {tokens.of_request(key, nonce) for key in (b"", b"k", b"l") for nonce in ("", "n", "o")}
+    assert len(names) == 9
+    assert tokens.of_request(b"k", "n") in names
+
+
+def test_a_claimed_token_is_the_same_each_time_and_anothers_is_not():
+    tokens = TokenDigest(PEPPER)
+    made = {TokenDigest(pepper).claimed(claim, name) for pepper in (PEPPER, bytes(32))
+            for claim in ("rmc_1", "rmc_2") for name in (b"1" * 32, b"2" * 32)}  # fmt: skip
+    assert len(made) == 8
+    assert tokens.claimed("rmc_1", b"1" * 32) in made
+    assert all(len(token) == 43 and is_token(token) for token in made)
+
+
+def test_claims_say_what_they_are_and_differ():
+    claims = {new_claim() for _ in range(1000)}
+    assert len(claims) == 1000
+    assert all(claim.startswith("rmc_") and is_claim(claim) and is_token(claim) for claim in claims)
+
+
+@pytest.mark.parametrize("text", ["", "rmc_", "rmc_" + "a" * 42, "rmc_" + "a" * 44, "rmd_" + "a" * 43,
+                                  "rmc_" + "a" * 42 + "\n", "rmc_" + "a" * 42 + "é"])  # fmt: skip
+def test_what_is_no_claim(text):
+    assert not is_claim(text)
