@@ -6,13 +6,14 @@ UV     ?= uv
 BIN    := .venv/bin
 SHELL  := /bin/bash
 
-.PHONY: help setup run test check bench prove docs lock clean
+.PHONY: help setup run test check bench bench-edge prove docs lock clean
 
 help:
 	@echo "make run     the lab (a household's year becomes an exact bill), then the platform stays up on its data"
 	@echo "make test    every test, each campaign small; as root it installs the programs that some tests drive"
 	@echo "make check   lint, types, import contracts, fast tests: under a minute"
 	@echo "make bench   side by side with mosquitto, in one run"
+	@echo "make bench-edge   our edge gateway beside that of ThingsBoard, under the same black holes: eight minutes"
 	@echo "make prove   the campaigns at full figures, with a report: up to an hour"
 	@echo "make docs    write the generated parts of the documentation"
 	@echo "make lock    resolve requirements.lock anew (needs uv)"
@@ -53,6 +54,10 @@ check: setup
 bench: setup
 	@mkdir -p reports
 	PATH="$$PATH:/usr/sbin:/sbin" $(BIN)/python bench/run.py
+
+bench-edge: setup
+	@mkdir -p reports
+	PATH="$$PATH:/usr/sbin:/sbin" $(BIN)/python bench/edge.py
 
 prove: setup
 	@.ci/services
