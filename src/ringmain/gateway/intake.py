@@ -114,6 +114,10 @@ class Intake:
             depositor.hold()
         self._filled.set()
 
+    def commit_soon(self) -> None:
+        """Something is in the open batch that nobody waits for."""
+        self._filled.set()
+
     async def run(self) -> None:
         """Commit batch after batch, until cancelled."""
         while True:

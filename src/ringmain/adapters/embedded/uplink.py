@@ -84,6 +84,8 @@ class MqttUplink:
         self.is_up = False
         self.connections = 0
         self.trouble = "not connected yet"
+        self.refusal: Reason | None = None
+        """Why the platform did not let us in, where it said so."""
 
     # -- port -----------------------------------------------------------------------------------------------
 
@@ -91,6 +93,10 @@ class MqttUplink:
         """See `ports.uplink`."""
         while not self.is_up:
             await self._changed.wait()
+
+    async def news(self) -> None:
+        """Return at the next change of any kind."""
+        await self._changed.wait()
 
     async def send(self, name: str, payload: bytes) -> None:
         """See `ports.uplink`."""
@@ -207,7 +213,7 @@ class MqttUplink:
             log.warning(
                 "the platform does not let us listen to %s; is this device a gateway there?", ", ".join(refused)
             )
-        self.is_up, self.trouble = True, ""
+        self.is_up, self.trouble, self.refusal = True, "", None
         self.connections += 1
         self._on_change()
 
@@ -226,6 +232,7 @@ class MqttUplink:
 
     def _ended(self, event: Ended) -> None:
         driver, self._driver, self._machine = self._driver, None, None
+        self.refusal = None if self.is_up else event.reason
         was_up, self.is_up = self.is_up, False
         self.trouble = event.detail
         waiting, self._waiting = self._waiting, {}

@@ -8,9 +8,6 @@ import asyncio
 import gc
 import json
 import logging
-import os
-import signal
-import sys
 import time
 from pathlib import Path
 
@@ -19,6 +16,7 @@ import uvloop
 from ringmain import __version__
 from ringmain.adapters.embedded.clock import EmbeddedClock
 from ringmain.apps.config import Config
+from ringmain.apps.lifetime import start_anew, stop_asked, until
 from ringmain.apps.logs import configure_logging
 from ringmain.apps.server.api.app import api
 from ringmain.apps.server.compose import House
@@ -30,13 +28,6 @@ from ringmain.apps.sockets import BACKLOG, unix_socket
 from ringmain.transports.ssl_context import server_context
 
 log = logging.getLogger(__name__)
-
-RESTARTS_MAX = 3
-RESTARTS_WITHIN_S = 600
-_RESTARTS = "RINGMAIN_RESTARTS"
-
-EXIT_BROKEN = 70
-"""sysexits.h EX_SOFTWARE: restarted too often; somebody has to look at the disk."""
 
 TLS_HANDSHAKE_S = 10.0
 
@@ -55,15 +46,13 @@ def run(config: Config) -> int:
             sockets.close()
             (config.storage_dir / "ports.json").unlink(missing_ok=True)
             config.socket_path.unlink(missing_ok=True)
-    return _start_anew() if broken else 0
+    return start_anew() if broken else 0
 
 
 async def _serve(config: Config, identity: Identity, sockets: Sockets) -> bool:
     """Everything between the open and the close; True where the log broke."""
     loop = asyncio.get_running_loop()
-    stop = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
+    stop = stop_asked()
     clock = EmbeddedClock()
     house = await House(config, identity, await open_stores(config, clock), clock).open(identity)
     gc.freeze()
@@ -88,7 +77,7 @@ async def _serve(config: Config, identity: Identity, sockets: Sockets) -> bool:
             while not server.started:  # noqa: ASYNC110 - uvicorn has no event for it
                 await asyncio.sleep(0.005)
             _announce(config, identity, ports)
-            await _until(stop, house.broken)
+            await until(stop, house.broken)
             house.draining = True
             for listener in listeners:
                 listener.close()
@@ -103,30 +92,6 @@ async def _serve(config: Config, identity: Identity, sockets: Sockets) -> bool:
         await house.close()
         gc.unfreeze()
     return house.broken.is_set()
-
-
-async def _until(*events: asyncio.Event) -> None:
-    waiting = [asyncio.ensure_future(event.wait()) for event in events]
-    await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-    for task in waiting:
-        task.cancel()
-
-
-def _start_anew() -> int:  # noqa: RET503 - execv does not return
-    """Replace this process by a fresh one, unless that was done too often."""
-    now = time.time()
-    earlier = [float(at) for at in os.environ.get(_RESTARTS, "").split(",") if at]
-    recent = [at for at in earlier if now - at < RESTARTS_WITHIN_S]
-    if len(recent) >= RESTARTS_MAX:
-        log.critical(
-            "the log broke %d times in %d s; check the disk. What was acknowledged is kept.",
-            len(recent) + 1,
-            RESTARTS_WITHIN_S,
-        )
-        return EXIT_BROKEN
-    os.environ[_RESTARTS] = ",".join(f"{at:.0f}" for at in [*recent, now])
-    sys.stderr.flush()
-    os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606 - ourselves again
 
 
 def _addresses(config: Config, ports: dict[str, int]) -> tuple[tuple[str, str], ...]:

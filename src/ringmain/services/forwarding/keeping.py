@@ -52,7 +52,9 @@ Gather = Callable[[Sequence[Row]], Chunk]
 
 
 class Keeper:
-    """Seals and makes room. `gather` makes one chunk of raw rows; `notice` is told when there are new sealed rows."""
+    """Seals and makes room. `free` says which rows may be touched, `gather` makes one chunk of raw ones, `notice` is told
+    when there are new sealed rows.
+    """
 
     def __init__(
         self,
@@ -62,6 +64,7 @@ class Keeper:
         lanes: Lanes,
         settings: GatewaySettings,
         *,
+        free: Callable[[Sequence[Row]], list[Row]],
         gather: Gather,
         notice: Callable[[], None],
     ) -> None:
@@ -72,6 +75,7 @@ class Keeper:
         self._uplink = uplink
         self._clock = clock
         self._lanes = lanes
+        self._free = free
         self._gather = gather
         self._notice = notice
         self._thinned = Offset(0)
@@ -120,14 +124,13 @@ class Keeper:
         border = self._lanes.border if self._uplink.is_up else status.last
         rows: list[Row] = []
         readings = 0
-        for row in await self._buffer.read(Offset(0), SEAL_BYTES_MAX, sealed=False):
+        for row in self._free(await self._buffer.read(Offset(0), SEAL_BYTES_MAX, sealed=False)):
             if row.offset > border:
                 break
-            if self._lanes.is_free(row.offset):
-                rows.append(row)
-                readings += row.readings
-                if readings >= SEAL_READINGS:
-                    return rows
+            rows.append(row)
+            readings += row.readings
+            if readings >= SEAL_READINGS:
+                return rows
         return rows if late else []
 
     # -- room -----------------------------------------------------------------------------------------------
@@ -166,7 +169,7 @@ class Keeper:
         what waits is sealed first.
         """
         read = await self._buffer.read(after, SEAL_BYTES_MAX, sealed=True)
-        return [row for row in read if self._lanes.is_free(row.offset)][:ROOM_ROWS]
+        return self._free(read)[:ROOM_ROWS]
 
     async def _drop(self, rows: Sequence[Row]) -> None:
         counts: Counter[DeviceId] = Counter()

@@ -13,13 +13,14 @@ from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
-from ringmain.model.batch import Batch, BatchError, decode_batch
+from ringmain.model.batch import BatchError, decode_batch
 from ringmain.model.errors import Failed, Refused
 from ringmain.model.gateway import GatewaySettings
 from ringmain.model.ids import DeviceId, DeviceKey, Offset
 from ringmain.ports.buffer import Buffer, Row
 from ringmain.ports.clock import Clock
 from ringmain.ports.uplink import Uplink
+from ringmain.protocols.bulk.chunk import Chunk
 from ringmain.protocols.bulk.codec import encode_chunk
 from ringmain.protocols.bulk.gather import chunk_of
 from ringmain.services.forwarding.lanes import Lanes
@@ -131,12 +132,12 @@ class Forwarding:
             self._more_backlog.set()
             return False
         self.lanes.live_sent = rows[-1].offset
-        rows = [row for row in rows if self.lanes.is_free(row.offset)]
-        payload = self.payload(rows)
-        if payload:
+        rows = self.free(rows)
+        if rows:
+            payload = encode_chunk(self.gather(rows))
             self.lanes.take(row.offset for row in rows)
             tasks.create_task(self._deliver(rows, payload, self._live_slots))
-        return bool(payload)
+        return bool(rows)
 
     # -- backlog --------------------------------------------------------------------------------------------
 
@@ -175,28 +176,36 @@ class Forwarding:
         pace.bytes_s = self.settings.backlog_bytes_s
         while (delay_s := pace.delay_s(self._clock.monotonic_s())) and self._is_connected():  # noqa: ASYNC110 - time is it
             await asyncio.sleep(min(delay_s, 1.0))
-        rows = [row for row in rows if self.lanes.is_free(row.offset)]
-        payload = rows[0].body if rows and rows[0].sealed else self.payload(rows)
-        if not payload or not self._is_connected():
+        rows = self.free(rows)
+        if not rows or not self._is_connected():
             self._backlog_slots.release()
             return
+        payload = rows[0].body if rows[0].sealed else encode_chunk(self.gather(rows))
         pace.spend(len(payload), self._clock.monotonic_s())
         self.lanes.take(row.offset for row in rows)
         tasks.create_task(self._deliver(rows, payload, self._backlog_slots))
 
     # -- both -----------------------------------------------------------------------------------------------
 
-    def payload(self, rows: Sequence[Row]) -> bytes:
-        """One chunk of these raw rows; b"" where there is nothing in them."""
-        batches: list[Batch] = []
-        for row in rows:
-            try:
-                batches.append(decode_batch(row.body))
-            except BatchError as error:
-                if row.offset not in self._unreadable:
-                    self._unreadable.add(row.offset)
-                    log.error("row %d of the buffer can not be read and stays where it is: %s", row.offset, error)
-        return encode_chunk(chunk_of(batches, self._names())) if batches else b""
+    def free(self, rows: Sequence[Row]) -> list[Row]:
+        """Those of them that nobody has in hand and that can be read. One that can not stays where it is."""
+        return [row for row in rows if self.lanes.is_free(row.offset) and self._is_readable(row)]
+
+    def gather(self, rows: Sequence[Row]) -> Chunk:
+        """One chunk of these raw rows, which are `free`."""
+        return chunk_of([decode_batch(row.body) for row in rows], self._names())
+
+    def _is_readable(self, row: Row) -> bool:
+        if row.sealed:
+            return True
+        try:
+            decode_batch(row.body)
+        except BatchError as error:
+            if row.offset not in self._unreadable:
+                self._unreadable.add(row.offset)
+                log.error("row %d of the buffer can not be read and stays where it is: %s", row.offset, error)
+            return False
+        return True
 
     async def _deliver(self, rows: Sequence[Row], payload: bytes, slots: asyncio.Semaphore) -> None:
         """Send one message and settle its rows when it is acknowledged."""
