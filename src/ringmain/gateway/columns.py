@@ -11,9 +11,21 @@ from typing import TypeAlias
 
 from ringmain.model.batch import FORMAT, Batch, Block, DeadLetter, Rejection, Stamped, block_of
 from ringmain.model.device import Profile
-from ringmain.model.ids import DeviceKey
+from ringmain.model.ids import DeviceKey, TenantId, is_channel
+
+CHANNEL_NAMES_MAX = 65_536
+"""Distinct names that the devices of one tenant and profile may use between two starts: names are remembered by every
+store, values are not; and no tenant uses up what another one needs."""
 
 Column: TypeAlias = "array[int] | array[float]"
+
+
+class ChannelRefused(Exception):
+    """A name that no channel may have, or one too many; `reason` is a code of `model.errors`."""
+
+    def __init__(self, detail: str, reason: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
 
 
 class Lane:
@@ -27,6 +39,34 @@ class Lane:
         self.names: dict[str, bool] = {}
         self.profile = profile
         self.quarantined = quarantined
+
+    def check(self, name: str) -> None:
+        """Refuse a name that was not used before and may not be (`ChannelRefused`)."""
+        if not is_channel(name):
+            detail = f"{name[:80]!r} can not name a channel: 1-64 characters, a letter first"
+            raise ChannelRefused(detail, "undecodable_payload")
+        if len(self.names) >= CHANNEL_NAMES_MAX:
+            raise ChannelRefused(f"more than {CHANNEL_NAMES_MAX} different channels", "too_many_channels")
+
+    def learn(self, name: str) -> bool:
+        """Whether the channel, which is from now on known, is EXACT."""
+        exact = self.names[name] = self.profile.is_exact(name)
+        return exact
+
+
+class Lanes:
+    """One lane of each kind. Profiles are equal by what they say, so that a changed one has a lane of its own."""
+
+    def __init__(self) -> None:
+        self._lanes: dict[tuple[TenantId, Profile, bool], Lane] = {}
+
+    def of(self, tenant: TenantId, profile: Profile, *, quarantined: bool) -> Lane:
+        """The lane of these devices."""
+        key = (tenant, profile, quarantined)
+        lane = self._lanes.get(key)
+        if lane is None:
+            lane = self._lanes[key] = Lane(profile, quarantined=quarantined)
+        return lane
 
 
 class Growing:
@@ -61,6 +101,12 @@ class Growing:
         self.values.fromlist(list(chain.from_iterable(rows)))  # type: ignore[arg-type]
         self.devices.extend(array("q", (device,)) * len(stamps))
         self.stamps.fromlist(stamps)
+
+    def add_columns(self, devices: memoryview, stamps: memoryview, values: memoryview) -> None:
+        """Messages that are columns already, as bytes: int64 each, and values of the block's own kind row by row."""
+        self.devices.frombytes(devices)
+        self.stamps.frombytes(stamps)
+        self.values.frombytes(values)
 
     def column(self, rows: Iterable[Iterable[int | float]]) -> Column:
         """The values of `add_all` before it is known whether those of other blocks fit too; errors as of `add`."""

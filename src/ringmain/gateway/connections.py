@@ -22,8 +22,10 @@ class Connection(Protocol):
         """The device's state or profile changed, and it may stay."""
         ...
 
-    def notify(self, notice: str, body: bytes) -> None:
-        """Deliver a notice (see `route.NOTICES`) if the device listens to it."""
+    def notify(self, notice: str, body: bytes) -> bool:
+        """Deliver a notice (see `route.NOTICES`) if the device listens to it. False where it listens and has no room
+        for it now: whoever must be heard tries again.
+        """
         ...
 
 
@@ -76,6 +78,10 @@ class Connections:
         """All connections of a device."""
         return list(self._open.get(device, {}).values())
 
+    def devices(self) -> list[DeviceKey]:
+        """Every device with a connection."""
+        return list(self._open)
+
     def all(self) -> Iterator[Connection]:
         """All connections, as they are now."""
         return iter([connection for of_device in self._open.values() for connection in of_device.values()])
@@ -104,7 +110,7 @@ class Connections:
             connection.cut(refused)
         return len(connections)
 
-    def notify(self, device: DeviceKey, notice: str, body: bytes) -> None:
-        """Deliver a notice to every connection of a device that listens to it."""
-        for connection in self.of(device):
-            connection.notify(notice, body)
+    def notify(self, device: DeviceKey, notice: str, body: bytes) -> bool:
+        """Deliver a notice to every connection of a device that listens to it; whether there was room for all."""
+        told = [connection.notify(notice, body) for connection in self.of(device)]
+        return all(told)

@@ -12,7 +12,7 @@ from ringmain.gateway.authenticate import Authenticator
 from ringmain.gateway.connections import Connections, SessionWatch
 from ringmain.gateway.pipeline import Authenticated, Pipeline, SignedIn
 from ringmain.gateway.route import grants
-from ringmain.model.device import Principal
+from ringmain.model.device import Device, Principal
 from ringmain.model.errors import ERRORS, Failed, Refused
 from ringmain.ports.clock import Clock
 from ringmain.protocols.mqtt.events import (
@@ -56,6 +56,7 @@ class MqttDoor:
         on_closed: Callable[[Closed], None],
         on_refused: Callable[[str], None],
         on_dropped: Callable[[int], None],
+        on_listening: Callable[[Device, Sequence[str]], None] = lambda _device, _notices: None,
     ) -> None:
         self.authenticator = authenticator
         self.pipeline = pipeline
@@ -67,6 +68,7 @@ class MqttDoor:
         self.on_closed = on_closed
         self.on_refused = on_refused
         self.on_dropped = on_dropped
+        self.on_listening = on_listening
         self._connections_max = connections_max
         self._open: set[MqttConnection] = set()
         self.draining = False
@@ -188,6 +190,7 @@ class MqttConnection:
 
     def _subscribe(self, event: SubscribeAsked) -> None:
         codes: list[int] = []
+        heard: list[str] = []
         for subscription in event.subscriptions:
             notices = grants(self._who.principal.device, subscription.filter) if self._who else ()
             if subscription.refusal:
@@ -200,7 +203,10 @@ class MqttConnection:
                 granted = min(subscription.qos, 1)
                 self._listens[subscription.filter] = (notices, granted)
                 codes.append(granted)
+                heard += notices
         self._machine.grant(event.identifier, codes)
+        if heard and self._who:
+            self._door.on_listening(self._who.principal.device, heard)
 
     def _unsubscribe(self, pattern: str) -> int:
         held = self._listens.pop(pattern, None)
@@ -273,17 +279,19 @@ class MqttConnection:
         if self._who:
             self._who = self._door.pipeline.admit(principal)
 
-    def notify(self, notice: str, body: bytes) -> None:
+    def notify(self, notice: str, body: bytes) -> bool:
         """Connection: at most once to each connection, at the best QoS of the filters that match; nothing is kept for
         one that does not read.
         """
-        if self.driver.is_choked:
-            return
         qos = max((granted for notices, granted in self._listens.values() if notice in notices), default=None)
         if qos is None or not self._who:
-            return
-        if self._machine.publish(f"devices/{self._who.principal.device.id}/{notice}", body, qos):
-            self.driver.flush()
+            return True
+        if self.driver.is_choked:
+            return False
+        if not self._machine.publish(f"devices/{self._who.principal.device.id}/{notice}", body, qos):
+            return False
+        self.driver.flush()
+        return True
 
     def end(self, reason: Reason, detail: str) -> None:
         """Close from our side."""

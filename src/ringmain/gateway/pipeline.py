@@ -6,19 +6,23 @@ can not be routed and what has not been routed can not be translated: the type c
                                               services/ingestion → time series → windows, bills
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Protocol
 
 import msgspec
 
-from ringmain.gateway.columns import Lane
+from ringmain.gateway.columns import Lane, Lanes, OpenBatch
 from ringmain.gateway.connections import Connections
 from ringmain.gateway.intake import Depositor, Intake
 from ringmain.gateway.route import Purpose, Route, route
 from ringmain.gateway.translate.json_telemetry import JsonTelemetry
 from ringmain.model.batch import DeadLetter
-from ringmain.model.device import PERMISSIONS, Device, Principal, Profile, Telemetry
+from ringmain.model.device import PERMISSIONS, Device, Principal, Telemetry
 from ringmain.model.errors import Refused
-from ringmain.model.ids import DeviceKey, TenantId
+from ringmain.model.ids import DeviceKey
+
+BEYOND = frozenset({Purpose.CHUNKS, Purpose.REPORT})
+"""What only some compositions take: an edge is no platform for other edges."""
 
 TOPICS_REMEMBERED = 256
 """Routes remembered for one sign-in."""
@@ -66,8 +70,23 @@ class Translated(msgspec.Struct, frozen=True, gc=False):
     dead_letters: Sequence[DeadLetter] = ()
 
 
+class Translator(Protocol):
+    """What becomes of payloads that are no plain telemetry of the device that signed in."""
+
+    def translate(
+        self, batch: OpenBatch, device: Device, payloads: Sequence[bytes], door: str, topic: str
+    ) -> Sequence[DeadLetter]:
+        """Bring `payloads` of `device` into `batch`, each as a message of its own; returns the dead letters of
+        `device` among them, also in `batch`.
+        """
+        ...
+
+
 class Pipeline:
-    """The steps and what they need. One of each gateway, shared by all doors."""
+    """The steps and what they need. One of each gateway, shared by all doors.
+
+    `translators` are for purposes beyond telemetry and status; a topic whose purpose has none is unknown here.
+    """
 
     def __init__(
         self,
@@ -75,6 +94,8 @@ class Pipeline:
         translator: JsonTelemetry,
         connections: Connections,
         *,
+        lanes: Lanes | None = None,
+        translators: Mapping[Purpose, Translator] | None = None,
         on_admitted: Callable[[Device], None],
         on_status: Callable[[DeviceKey, bytes], None],
         on_received: Callable[[str, int], None],
@@ -85,7 +106,8 @@ class Pipeline:
         self._on_admitted = on_admitted
         self._on_status = on_status
         self._on_received = on_received
-        self._lanes: dict[tuple[TenantId, Profile, bool], Lane] = {}
+        self._lanes = lanes or Lanes()
+        self._translators = translators or {}
 
     def admit(self, principal: Principal) -> SignedIn:
         """The first stage: only `authenticate` makes principals. `Refused` where the state permits no telemetry."""
@@ -93,10 +115,7 @@ class Pipeline:
         if telemetry is Telemetry.REFUSED:
             raise Refused("device_not_active", f"device {principal.device.id} is {principal.device.state}")
         quarantined = telemetry is Telemetry.QUARANTINED
-        key = (principal.device.tenant, principal.profile, quarantined)
-        lane = self._lanes.get(key)
-        if lane is None:
-            lane = self._lanes[key] = Lane(principal.profile, quarantined=quarantined)
+        lane = self._lanes.of(principal.device.tenant, principal.profile, quarantined=quarantined)
         self._on_admitted(principal.device)
         return SignedIn(principal, lane)
 
@@ -129,17 +148,24 @@ class Pipeline:
     def _learn(self, who: SignedIn, topic: bytes) -> Route:
         if len(who.routes) >= TOPICS_REMEMBERED:
             who.routes.clear()
-        found = who.routes[topic] = route(who.principal, topic)
+        found = route(who.principal, topic)
+        if found.purpose in BEYOND and found.purpose not in self._translators:
+            found = Route(Purpose.REJECT, found.topic, "unknown_topic")
+        who.routes[topic] = found
         return found
 
     def _translate(self, routed: Routed) -> Translated:
         who, to, payloads = routed.who, routed.to, routed.payloads
         if to.purpose is Purpose.TELEMETRY:
             batch = self.intake.batch()
-            dead = self._translator.translate(batch, who.lane, who.device, payloads, routed.door, to.topic)
-            if dead:
-                self._tell(who.device, to, dead[-1].reason, dead[-1].detail, len(dead), kept="as a dead letter")
-            return Translated(routed.identifiers, dead_letters=dead)
+            return self._told(
+                routed, self._translator.translate(batch, who.lane, who.device, payloads, routed.door, to.topic)
+            )
+        if to.purpose in self._translators:
+            translator, device = self._translators[to.purpose], who.principal.device
+            return self._told(
+                routed, translator.translate(self.intake.batch(), device, payloads, routed.door, to.topic)
+            )
         if to.purpose is Purpose.STATUS:
             self.intake.batch().messages += len(payloads)
             self._on_status(who.device, payloads[-1])
@@ -147,6 +173,12 @@ class Pipeline:
         self.reject(who.device, to.reason, len(payloads))
         self._tell(who.device, to, to.reason, f"topic {to.topic}", len(payloads), kept="not at all")
         return Translated(routed.identifiers, to.reason)
+
+    def _told(self, routed: Routed, dead: Sequence[DeadLetter]) -> Translated:
+        if dead:
+            reason, detail = dead[-1].reason, dead[-1].detail
+            self._tell(routed.who.device, routed.to, reason, detail, len(dead), kept="as a dead letter")
+        return Translated(routed.identifiers, dead_letters=dead)
 
     def reject(self, device: DeviceKey, reason: str, count: int) -> None:
         """Count records that are refused, durably, with the next commit."""

@@ -12,6 +12,18 @@ The device's own tree; `{id}` is its own id, and the short forms mean the same:
 | `devices/{id}/errors` | `errors` | a notice for each message that was rejected or became a dead letter |
 | `devices/{id}/lifecycle` | `lifecycle` | the device's new state |
 
+A gateway (a device of that profile) has more of both:
+
+| publish | alias | what it is |
+|---|---|---|
+| `devices/{id}/chunks` | `chunks` | readings of many devices (`protocols.bulk`) |
+| `devices/{id}/report` | `report` | how it is |
+
+| subscribe | alias | what comes |
+|---|---|---|
+| `devices/{id}/settings` | `settings` | its settings: at once, and when they change |
+| `devices/{id}/roster` | `roster` | whom it speaks for: at once, and when that changes |
+
 A filter with wildcards is granted where it stays inside `devices/{id}/`.
 """
 
@@ -20,6 +32,7 @@ from enum import StrEnum
 import msgspec
 
 from ringmain.model.device import Device, Principal
+from ringmain.model.gateway import GATEWAY_PROFILE
 from ringmain.protocols.mqtt.topics import matches
 
 
@@ -28,6 +41,8 @@ class Purpose(StrEnum):
 
     TELEMETRY = "telemetry"
     STATUS = "status"
+    CHUNKS = "chunks"
+    REPORT = "report"
     REJECT = "reject"
 
 
@@ -45,7 +60,9 @@ _ALIASES = {
     b"status": Purpose.STATUS,
 }
 _OWN = {"telemetry": Purpose.TELEMETRY, "status": Purpose.STATUS}
+_GATEWAYS = {"chunks": Purpose.CHUNKS, "report": Purpose.REPORT}
 NOTICES = ("errors", "lifecycle")
+GATEWAY_NOTICES = ("settings", "roster")
 
 
 def route(principal: Principal, topic: bytes) -> Route:
@@ -54,11 +71,17 @@ def route(principal: Principal, topic: bytes) -> Route:
     if purpose := _ALIASES.get(topic):
         return Route(purpose, text)
     levels = text.split("/")
-    if len(levels) == 3 and levels[0] == "devices":
+    name = text
+    if len(levels) >= 3 and levels[0] == "devices":
         if levels[1] != principal.device.id:
             return Route(Purpose.REJECT, text, "foreign_device")
-        if purpose := _OWN.get(levels[2]):
+        name = "/".join(levels[2:])
+        if purpose := _OWN.get(name):
             return Route(purpose, text)
+    if purpose := _GATEWAYS.get(name):
+        if principal.device.profile == GATEWAY_PROFILE:
+            return Route(purpose, text)
+        return Route(Purpose.REJECT, text, "not_authorized")
     return Route(Purpose.REJECT, text, "unknown_topic")
 
 
@@ -67,8 +90,9 @@ def grants(device: Device, pattern: str) -> tuple[str, ...]:
     reach beyond the device's own tree covers nothing.
     """
     own = f"devices/{device.id}/"
-    if pattern in NOTICES:
+    notices = NOTICES + GATEWAY_NOTICES if device.profile == GATEWAY_PROFILE else NOTICES
+    if pattern in notices:
         return (pattern,)
     if not pattern.startswith(own):
         return ()
-    return tuple(notice for notice in NOTICES if matches(pattern, own + notice))
+    return tuple(notice for notice in notices if matches(pattern, own + notice))

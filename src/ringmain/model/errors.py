@@ -29,6 +29,9 @@ _ROWS = (
     ErrorCode("device_suspended", "Device is suspended", 0x87, "4.03", 403, "amqp:unauthorized-access"),
     ErrorCode("device_not_active", "Device is not active", 0x87, "4.03", 403, "amqp:unauthorized-access"),
     ErrorCode("foreign_device", "Not allowed to speak for that device", 0x87, "4.03", 403, "amqp:unauthorized-access"),
+    ErrorCode(
+        "not_delegated", "Device is not delegated to this gateway", 0x87, "4.03", 403, "amqp:unauthorized-access"
+    ),
     ErrorCode("unknown_topic", "No such topic on this platform", 0x90, "4.04", 404, "amqp:not-found"),
     ErrorCode("undecodable_payload", "Payload could not be decoded", 0x99, "4.00", 422, "amqp:decode-error"),
     ErrorCode("receive_maximum", "Too many messages in flight", 0x93, "4.29", 429, "amqp:resource-limit-exceeded"),

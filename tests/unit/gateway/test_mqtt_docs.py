@@ -7,7 +7,7 @@ import pytest
 
 from ringmain.apps.config import Mqtt
 from ringmain.gateway import mqtt, route
-from ringmain.gateway.translate import json_telemetry
+from ringmain.gateway.translate import bulk, gateway_report, json_telemetry
 from ringmain.model.errors import ERRORS
 from ringmain.protocols.mqtt import machine, packets, properties, topics
 from ringmain.protocols.mqtt.reasons import Reason
@@ -33,6 +33,8 @@ def row(start):
         ("subscriptions", [mqtt.SUBSCRIPTIONS_MAX]),
         ("channels", [json_telemetry.CHANNELS_PER_MESSAGE_MAX]),
         ("readings of a payload", [json_telemetry.READINGS_PER_PAYLOAD_MAX]),
+        ("readings of a chunk", [bulk.CHUNK_READINGS_MAX]),
+        ("a gateway's report", [gateway_report.REPORT_BYTES_MAX]),
     ],
 )
 def test_limits(what, numbers):
@@ -48,12 +50,17 @@ def test_limits_that_can_be_configured(key):
 
 def test_topics_are_those_of_the_router():
     ours = set(re.findall(r"^\| `.*`.*\|$", route.__doc__, re.MULTILINE))
-    assert len(ours) == 4
+    assert len(ours) == 8
     assert ours <= set(PAGE.splitlines())
 
 
 @pytest.mark.parametrize(
-    ("what", "code"), [("a topic of another device", "foreign_device"), ("an unknown topic", "unknown_topic")]
+    ("what", "code"),
+    [
+        ("a topic of another device", "foreign_device"),
+        ("a gateway's topic", "not_authorized"),
+        ("an unknown topic", "unknown_topic"),
+    ],
 )
 def test_what_a_refused_message_hears(what, code):
     assert f"0x{ERRORS[code].mqtt_reason:02X}" in row(what)[2]

@@ -2,8 +2,8 @@
 
 import pytest
 
-from ringmain.gateway.route import NOTICES, Purpose, grants, route
-from ringmain.model.device import GENERIC_PROFILE, Device, LifecycleState, Principal
+from ringmain.gateway.route import GATEWAY_NOTICES, NOTICES, Purpose, grants, route
+from ringmain.model.device import EDGE_PROFILE, GENERIC_PROFILE, Device, LifecycleState, Principal
 
 M1 = Principal(Device(1, "acme", "m1", "generic", LifecycleState.ACTIVE, "main", 0, 0), GENERIC_PROFILE)
 
@@ -52,3 +52,33 @@ def test_its_whole_tree(pattern):
 def test_one_notice(notice):
     for pattern in (notice, f"devices/m1/{notice}", f"devices/m1/{notice}/#"):
         assert grants(M1.device, pattern) == (notice,)
+
+
+class TestGateways:
+    GW = Principal(Device(2, "acme", "gw", "gateway", LifecycleState.ACTIVE, "main", 0, 0), EDGE_PROFILE)
+
+    @pytest.mark.parametrize("topic", ["chunks", "report", "devices/m1/chunks", "devices/m1/report"])
+    def test_no_other_device_may_speak_as_one(self, topic):
+        assert route(M1, topic.encode()).reason == "not_authorized"
+
+    @pytest.mark.parametrize("topic", ["devices/m1/chunks", "devices/m1/report", "devices/m1/telemetry"])
+    def test_nor_may_one_speak_in_the_tree_of_another_device(self, topic):
+        assert route(self.GW, topic.encode()).reason == "foreign_device"
+
+    @pytest.mark.parametrize("topic", ["Chunks", "chunks/", "devices/gw/chunks/", "v1/devices/me/chunks", "settings"])
+    def test_what_is_nearly_a_topic(self, topic):
+        assert route(self.GW, topic.encode()).reason == "unknown_topic"
+
+    @pytest.mark.parametrize("prefix", ["", "devices/gw/"])
+    def test_purposes(self, prefix):
+        assert route(self.GW, f"{prefix}chunks".encode()).purpose is Purpose.CHUNKS
+        assert route(self.GW, f"{prefix}report".encode()).purpose is Purpose.REPORT
+        assert route(self.GW, f"{prefix}telemetry".encode()).purpose is Purpose.TELEMETRY
+
+    @pytest.mark.parametrize("notice", GATEWAY_NOTICES)
+    def test_what_goes_down_is_for_gateways_alone(self, notice):
+        for pattern in (notice, f"devices/gw/{notice}"):
+            assert grants(self.GW.device, pattern) == (notice,)
+            assert grants(M1.device, pattern) == ()
+        assert grants(M1.device, f"devices/m1/{notice}") == ()
+        assert notice in grants(self.GW.device, "devices/gw/#")

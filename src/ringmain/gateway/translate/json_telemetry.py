@@ -14,9 +14,9 @@ from typing import Annotated
 
 import msgspec
 
-from ringmain.gateway.columns import Column, Growing, Lane, OpenBatch, Shapes
+from ringmain.gateway.columns import ChannelRefused, Column, Growing, Lane, OpenBatch, Shapes
 from ringmain.model.batch import DeadLetter, Stamped
-from ringmain.model.ids import DeviceKey, is_channel
+from ringmain.model.ids import DeviceKey
 from ringmain.model.time import INSTANT_MAX
 
 CHANNELS_PER_MESSAGE_MAX = 256
@@ -24,10 +24,6 @@ CHANNELS_PER_MESSAGE_MAX = 256
 
 READINGS_PER_PAYLOAD_MAX = 50_000
 """A day of five channels at 10 s is 43,200; a bulk upload is split by its sender."""
-
-CHANNEL_NAMES_MAX = 65_536
-"""Distinct names that the devices of one tenant and profile may use between two starts: names are remembered by every
-store, values are not; and no tenant uses up what another one needs."""
 
 _Stamp = Annotated[int, msgspec.Meta(ge=0, le=INSTANT_MAX)]
 _Values = dict[str, int | float]
@@ -86,8 +82,8 @@ class JsonTelemetry:
         for payload in payloads:
             try:
                 rows = self._rows(lane, device, payload, batch.received_ms)
-            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, _PayloadError) as error:
-                reason = error.reason if isinstance(error, _PayloadError) else "undecodable_payload"
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, _PayloadError, ChannelRefused) as error:
+                reason = error.reason if isinstance(error, _PayloadError | ChannelRefused) else "undecodable_payload"
                 detail = str(error) or "nested too deeply"
                 dead.append(DeadLetter(device, batch.received_ms, door, topic, payload, reason, detail[:500]))
                 continue
@@ -130,15 +126,10 @@ class JsonTelemetry:
         """Whether the channel is EXACT, once its name and value are known to be acceptable."""
         exact = lane.names.get(name)
         if exact is None:
-            if not is_channel(name):
-                raise _PayloadError(f"{name[:80]!r} can not name a channel: 1-64 characters, a letter first")
-            if len(lane.names) >= CHANNEL_NAMES_MAX:
-                raise _PayloadError(f"more than {CHANNEL_NAMES_MAX} different channels", "too_many_channels")
+            lane.check(name)
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise _PayloadError(f"{name}: expected a number, got {type(value).__name__}")
-        if exact is None:
-            exact = lane.names[name] = lane.profile.is_exact(name)
-        return exact
+        return lane.learn(name) if exact is None else exact
 
     def _arrivals_of(self, device: DeviceKey, received_ms: int, count: int) -> list[int]:
         """Stamps for messages that have none: when they came, and never the same twice for one device."""

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from ringmain.gateway import columns
 from ringmain.gateway.columns import Lane, OpenBatch
 from ringmain.gateway.translate import json_telemetry
 from ringmain.gateway.translate.json_telemetry import CHANNELS_PER_MESSAGE_MAX, JsonTelemetry
@@ -208,7 +209,7 @@ class TestLimits:
             assert letter.reason == "too_large"
 
     def test_channel_names_of_one_lane_and_of_nobody_else(self, monkeypatch):
-        monkeypatch.setattr(json_telemetry, "CHANNEL_NAMES_MAX", 3)
+        monkeypatch.setattr(columns, "CHANNEL_NAMES_MAX", 3)
         desk = Desk()
         desk(b'{"a":1}', b'{"b":1}', b'{"c":1}')
         (letter,) = desk.open(b'{"d":1}').dead_letters
