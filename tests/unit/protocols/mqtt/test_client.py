@@ -1,0 +1,216 @@
+"""The client's machine against bytes, and against the server's machine that was written before it."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ringmain.protocols.mqtt import packets
+from ringmain.protocols.mqtt.client import ClientMachine
+from ringmain.protocols.mqtt.client_events import (
+    IN_FLIGHT_MAX,
+    Accepted,
+    Acknowledged,
+    ClientPhase,
+    ClientSettings,
+    Ended,
+    Granted,
+    Received,
+)
+from ringmain.protocols.mqtt.events import ConnectAsked, Delivered, Limits, Published, SubscribeAsked
+from ringmain.protocols.mqtt.machine import ServerMachine
+from ringmain.protocols.mqtt.properties import Property
+from ringmain.protocols.mqtt.reasons import Reason
+
+SETTINGS = ClientSettings("edge", "tenant/edge", b"token", keep_alive_s=20, answer_s=15.0)
+CONNACK = packets.write_connack(5, Reason.SUCCESS) or b""
+
+
+def connected(now: float = 0.0) -> ClientMachine:
+    machine = ClientMachine(SETTINGS, now)
+    machine.data_to_send()
+    assert machine.receive(CONNACK, now) == [Accepted(IN_FLIGHT_MAX, 268_435_455)]
+    return machine
+
+
+def ended(machine: ClientMachine, data: bytes) -> Ended:
+    events = machine.receive(data, 1.0)
+    assert isinstance(events[-1], Ended)
+    assert machine.phase is ClientPhase.CLOSED
+    assert machine.receive(CONNACK, 2.0) == []
+    return events[-1]
+
+
+def test_the_bytes_of_its_connect():
+    machine = ClientMachine(SETTINGS, 0.0)
+    connect = packets.read_connect(machine.data_to_send()[2:])
+    assert (connect.level, connect.client_id, connect.clean_start) == (5, "edge", True)
+    assert (connect.user_name, connect.password, connect.keep_alive_s) == ("tenant/edge", b"token", 20)
+    assert connect.properties[Property.RECEIVE_MAXIMUM] == IN_FLIGHT_MAX
+    assert machine.data_to_send() == b""
+
+
+def test_without_words_for_who_it_is_the_flags_say_so():
+    connect = packets.read_connect(ClientMachine(ClientSettings("edge"), 0.0).data_to_send()[2:])
+    assert connect.user_name is None
+    assert connect.password is None
+
+
+def conversation() -> tuple[ClientMachine, ServerMachine]:
+    client, server = ClientMachine(SETTINGS, 0.0), ServerMachine(Limits(receive_maximum=4), 0.0)
+    (asked,) = server.receive(client.data_to_send(), 0.0)
+    assert isinstance(asked, ConnectAsked)
+    server.accept(0.0)
+    (accepted,) = client.receive(server.data_to_send(), 0.0)
+    assert accepted == Accepted(4, Limits().packet_bytes_max)
+    return client, server
+
+
+def test_a_conversation_with_the_servers_machine():
+    client, server = conversation()
+    identifier = client.subscribe(["devices/edge/roster", "devices/edge/settings"], 1.0)
+    (asked,) = server.receive(client.data_to_send(), 1.0)
+    assert isinstance(asked, SubscribeAsked)
+    assert [each.filter for each in asked.subscriptions] == ["devices/edge/roster", "devices/edge/settings"]
+    server.grant(asked.identifier, [1, Reason.NOT_AUTHORIZED])
+    assert client.receive(server.data_to_send(), 1.0) == [Granted(identifier, (1, Reason.NOT_AUTHORIZED))]
+
+    sent = [client.publish("devices/edge/chunks", bytes([at]) * 300, 2.0) for at in range(4)]
+    assert (client.room, client.in_flight) == (0, 4)
+    with pytest.raises(ValueError, match="no room"):
+        client.publish("devices/edge/chunks", b"", 2.0)
+    (published,) = server.receive(client.data_to_send(), 2.0)
+    assert isinstance(published, Published)
+    assert published.payloads == [bytes([at]) * 300 for at in range(4)]
+    server.acknowledge(published.identifiers[:3])
+    server.acknowledge(published.identifiers[3:], Reason.QUOTA_EXCEEDED)
+    assert client.receive(server.data_to_send(), 2.0) == [
+        *(Acknowledged(each, Reason.SUCCESS, "") for each in sent[:3]),
+        Acknowledged(sent[3], Reason.QUOTA_EXCEEDED, ""),
+    ]
+    assert client.room == 4
+
+    server.publish("devices/edge/roster", b"{}", 1)
+    assert client.receive(server.data_to_send(), 3.0) == [Received("devices/edge/roster", b"{}")]
+    assert server.receive(client.data_to_send(), 3.0) == [Delivered(1)]
+
+    client.close()
+    (closed,) = server.receive(client.data_to_send(), 4.0)
+    assert (closed.reason, closed.publish_will) == (Reason.SUCCESS, False)
+
+
+@given(st.data())
+def test_it_does_not_matter_where_a_stream_is_split(data):
+    stream = CONNACK + packets.write_suback(5, 1, [1]) + b"\xd0\x00" + packets.write_publish(5, "a/b", b"x" * 200, 1, 7)
+    stream += packets.write_publish(5, "a/b", b"y", 0, 0) + packets.write_disconnect(Reason.SERVER_SHUTTING_DOWN, "bye")
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(stream)), max_size=12)))
+    machine = ClientMachine(SETTINGS, 0.0)
+    events = [
+        event
+        for start, stop in zip([0, *cuts], [*cuts, len(stream)], strict=True)
+        for event in machine.receive(stream[start:stop], 0.0)
+    ]
+    assert events == [
+        Accepted(IN_FLIGHT_MAX, 268_435_455),
+        Granted(1, (1,)),
+        Received("a/b", b"x" * 200),
+        Received("a/b", b"y"),
+        Ended(Reason.SERVER_SHUTTING_DOWN, "bye"),
+    ]
+
+
+@given(st.binary(max_size=200), st.booleans())
+def test_noise_ends_it_and_nothing_else(noise, greeted):
+    machine = connected() if greeted else ClientMachine(SETTINGS, 0.0)
+    machine.receive(noise, 1.0)
+    machine.data_to_send()
+    machine.deadline()
+
+
+def test_a_refusal_says_why():
+    refusal = packets.write_connack(5, Reason.BAD_USER_NAME_OR_PASSWORD, {Property.REASON_STRING: "unknown"}) or b""
+    assert ended(ClientMachine(SETTINGS, 0.0), refusal) == Ended(Reason.BAD_USER_NAME_OR_PASSWORD, "unknown")
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"\x40\x02\x00\x07", Reason.PROTOCOL_ERROR),  # PUBACK of nothing in flight
+        (CONNACK, Reason.PROTOCOL_ERROR),  # a second one
+        (b"\x34\x07\x00\x01a\x00\x01\x00x", Reason.QOS_NOT_SUPPORTED),  # PUBLISH of QoS 2
+        (b"\x32\x07\x00\x01a\x00\x00\x00x", Reason.PROTOCOL_ERROR),  # packet identifier 0
+        (b"\x30\x05\x00\x01+\x00x", Reason.TOPIC_NAME_INVALID),
+        (b"\x82\x00", Reason.MALFORMED_PACKET),  # flags
+        (b"\x10\x00", Reason.PROTOCOL_ERROR),  # CONNECT from a server
+        (b"\x30\xff\xff\xff\x7f", Reason.PACKET_TOO_LARGE),
+        (b"\x30\xff\xff\xff\xff\x01", Reason.MALFORMED_PACKET),
+    ],
+)
+def test_a_server_that_breaks_the_standard(data, reason):
+    assert ended(connected(), data).reason is reason
+
+
+def test_nothing_may_come_before_the_connack():
+    assert ended(ClientMachine(SETTINGS, 0.0), b"\xd0\x00").reason is Reason.PROTOCOL_ERROR
+
+
+def test_a_server_that_never_answers():
+    machine = ClientMachine(SETTINGS, 100.0)
+    assert machine.deadline() == 115.0
+    assert machine.wake(114.9) == []
+    (event,) = machine.wake(115.0)
+    assert event == Ended(Reason.KEEP_ALIVE_TIMEOUT, "no answer for 15 s")
+
+
+def test_a_ping_when_nothing_was_said_and_the_end_when_it_is_not_answered():
+    machine = connected()
+    assert machine.deadline() == 20.0
+    assert machine.wake(20.0) == []
+    assert machine.data_to_send() == b"\xc0\x00"
+    assert machine.deadline() == 35.0
+    assert machine.receive(b"\xd0\x00", 21.0) == []
+    assert machine.deadline() == 40.0
+    machine.wake(40.0)
+    assert isinstance(machine.wake(55.0)[0], Ended)
+
+
+def test_a_puback_that_is_overdue_ends_a_link_that_still_answers_pings():
+    machine = connected()
+    machine.publish("t", b"", 1.0)
+    machine.publish("t", b"", 9.0)
+    assert machine.deadline() == 16.0
+    machine.receive(b"\xd0\x00", 15.0)
+    assert isinstance(machine.wake(16.0)[0], Ended)
+
+
+def test_the_servers_keep_alive_wins():
+    machine = ClientMachine(SETTINGS, 0.0)
+    machine.receive(packets.write_connack(5, Reason.SUCCESS, {Property.SERVER_KEEP_ALIVE: 7}) or b"", 0.0)
+    assert machine.deadline() == 7.0
+
+
+def test_a_packet_that_the_server_would_not_take_is_not_sent():
+    machine = ClientMachine(SETTINGS, 0.0)
+    machine.receive(packets.write_connack(5, Reason.SUCCESS, {Property.MAXIMUM_PACKET_SIZE: 20}) or b"", 0.0)
+    machine.data_to_send()
+    with pytest.raises(ValueError, match="the server takes 20"):
+        machine.publish("topic", b"x" * 30, 0.0)
+    assert machine.in_flight == 0
+    assert machine.data_to_send() == b""
+
+
+def test_identifiers_in_flight_are_not_given_twice():
+    machine = connected()
+    held = machine.publish("t", b"", 0.0)
+    for _ in range(65_600):
+        given = machine.publish("t", b"", 0.0)
+        assert given != held
+        machine.receive(packets.write_pubacks(5, [given.to_bytes(2, "big")]), 0.0)
+    machine.data_to_send()
+
+
+def test_a_lost_socket_is_told_once():
+    machine = connected()
+    assert machine.lost() == [Ended(Reason.UNSPECIFIED, "connection lost")]
+    assert machine.lost() == []
+    assert machine.deadline() is None
+    assert machine.wake(1e9) == []
