@@ -91,7 +91,7 @@ class Bench:
 
     async def until(self, what):
         async with asyncio.timeout(5):
-            while not what():  # noqa: ASYNC110 - the service has no event for it
+            while not what():
                 await asyncio.sleep(0.005)
 
 

@@ -263,7 +263,7 @@ async def test_changes_are_written_at_the_next_tick_and_mere_traffic_only_now_an
 
 async def _until(true) -> None:
     async with asyncio.timeout(5):
-        while not true():  # noqa: ASYNC110 - the world under test tells of nothing
+        while not true():
             await asyncio.sleep(0.001)
 
 
