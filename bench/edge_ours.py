@@ -23,6 +23,7 @@ from tests.e2e.platform_process import PlatformProcess, ringmain
 GATEWAY = "edge-1"
 PROFILE = "gateway"
 TOKEN = "bench-token-of-{id}-0123456789abcdef"  # of devices that exist for one run
+KEYS = ("edge.dir={dir}", "edge.port=0", "edge.tls_port=0")
 JOIN_S_MAX = 60.0
 START_S_MAX = 60.0
 STOP_S_MAX = 20.0
@@ -81,7 +82,7 @@ class Edge:
             raise RuntimeError(f"the edge did not join: {(done.stdout + done.stderr).decode(errors='replace')}")
 
     def _command(self, *arguments: str) -> list[str]:
-        return ringmain("--set", f"edge.dir={self.directory}", "--set", "edge.port=0", *arguments)
+        return ringmain(*(word for key in KEYS for word in ("--set", key.format(dir=self.directory))), *arguments)
 
     @property
     def _environment(self) -> Mapping[str, str]:
