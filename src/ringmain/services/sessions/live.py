@@ -20,6 +20,8 @@ class Live(msgspec.Struct):
     deadline_ms: int
     interval_s: int
     queued_ms: int = timeline.NEVER_MS
+    is_attached: bool = False
+    """Whether the connection of this epoch is open."""
 
     def due_ms(self) -> int:
         """`active` only notes the time: an ONLINE device's deadline moves on with it."""

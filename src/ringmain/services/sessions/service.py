@@ -10,9 +10,10 @@ their next report; the epoch, which decides on disconnects, uses no clock at all
 
 import asyncio
 import heapq
+from collections.abc import Iterable
 
 from ringmain.model.errors import Failed
-from ringmain.model.ids import DeviceKey
+from ringmain.model.ids import DeviceId, DeviceKey
 from ringmain.model.session import Session, SessionEvent, SessionState
 from ringmain.ports.clock import Clock
 from ringmain.ports.presence import Presence
@@ -86,6 +87,7 @@ class Sessions:
         live.peer = peer
         live.connected_ms = now_ms
         live.interval_s = expected_interval_s
+        live.is_attached = True
         self._heard(live, now_ms)
         return self._epoch
 
@@ -93,7 +95,6 @@ class Sessions:
         """A device said something at `at_ms` (receive time). A device without a connection becomes ONLINE by this
         alone, and may bring its profile's interval along.
         """
-        live = self._live.get(device)
         live = self._live.get(device) or self._of(device)
         if expected_interval_s is not None and expected_interval_s != live.interval_s:
             live.interval_s = expected_interval_s
@@ -103,6 +104,21 @@ class Sessions:
         elif at_ms > live.last_seen_ms:
             live.last_seen_ms = at_ms
             self._seen[device] = None
+
+    def through(self, gateway: DeviceId, devices: Iterable[tuple[DeviceKey, int]], at_ms: int) -> None:
+        """A gateway brought something of these devices, each with its profile's interval. Their session is the
+        gateway's from now on, except where a connection of their own is open.
+        """
+        protocol = f"via {gateway}"
+        for device, interval_s in devices:
+            live = self._of(device)
+            if not live.is_attached and live.protocol != protocol:
+                self._epoch += 1
+                live.epoch, live.protocol, live.peer, live.connected_ms = self._epoch, protocol, "", at_ms
+                live.interval_s = interval_s
+                self._heard(live, at_ms)
+            else:
+                self.active(device, at_ms, None if live.is_attached else interval_s)
 
     def sleeping(self, device: DeviceKey, until_ms: int) -> None:
         """A device announced that it will be away until then. The announcement itself is activity."""
@@ -115,6 +131,7 @@ class Sessions:
         live = self._live.get(device)
         if live is None or epoch < live.epoch:
             return
+        live.is_attached = False
         if timeline.after(live.state, SessionEvent.DISCONNECT) is SessionState.OFFLINE:
             self._become(live, SessionEvent.DISCONNECT, timeline.NEVER_MS)
 

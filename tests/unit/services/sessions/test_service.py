@@ -376,3 +376,72 @@ async def _walk(steps) -> None:
     later(sessions, clock, 10**9)
     later(sessions, clock, 10**9)
     assert sessions.get(1).state in {NEVER_SEEN, OFFLINE}
+
+
+class TestThroughGateways:
+    """A device behind a gateway: its session is the gateway's, unless a connection of its own is open."""
+
+    def test_a_device_nobody_knew_is_online_through_the_gateway(self, sessions, clock):
+        sessions.through("gw", [(7, 600)], clock.now_ms())
+        session = sessions.get(7)
+        assert (session.state, session.protocol, session.expected_interval_s) == (ONLINE, "via gw", 600)
+        assert session.last_seen_ms == session.connected_ms == START_MS
+        assert session.epoch > 0
+
+    def test_an_open_connection_of_its_own_is_not_overridden_and_counts_as_activity(self, sessions, clock):
+        epoch = sessions.connected(7, 60, "mqtt", "[::1]:1")
+        clock.at_ms += 1000
+        sessions.through("gw", [(7, 600)], clock.now_ms())
+        session = sessions.get(7)
+        assert (session.protocol, session.epoch, session.expected_interval_s) == ("mqtt", epoch, 60)
+        assert session.last_seen_ms == START_MS + 1000
+        sessions.disconnected(7, epoch)
+        assert sessions.get(7).state is OFFLINE
+        sessions.through("gw", [(7, 600)], clock.now_ms())
+        assert (sessions.get(7).state, sessions.get(7).protocol) == (ONLINE, "via gw")
+
+    def test_an_older_connection_that_ends_late_does_not_make_it_offline(self, sessions, clock):
+        epoch = sessions.connected(7, 60, "mqtt", "[::1]:1")
+        sessions.disconnected(7, epoch)
+        sessions.through("gw", [(7, 60)], clock.now_ms())
+        sessions.disconnected(7, epoch)
+        assert sessions.get(7).state is ONLINE
+
+    def test_the_same_gateway_again_is_only_activity(self, sessions, clock):
+        sessions.through("gw", [(7, 60)], clock.now_ms())
+        first = sessions.get(7)
+        clock.at_ms += 5000
+        sessions.through("gw", [(7, 60)], clock.now_ms())
+        assert sessions.get(7) == msgspec.structs.replace(
+            first, last_seen_ms=clock.at_ms, expected_by_ms=first.expected_by_ms + 5000
+        )
+
+    def test_it_goes_stale_by_its_own_interval_and_comes_back(self, sessions, clock):
+        sessions.through("gw", [(7, 60), (8, 600)], clock.now_ms())
+        clock.at_ms += 100_000
+        sessions.advance()
+        assert (sessions.get(7).state, sessions.get(8).state) == (STALE, ONLINE)
+        sessions.through("gw", [(7, 60)], clock.now_ms())
+        assert sessions.get(7).state is ONLINE
+
+    def test_another_gateway_takes_over(self, sessions, clock):
+        sessions.through("gw", [(7, 60)], clock.now_ms())
+        before = sessions.get(7).epoch
+        sessions.through("other", [(7, 60)], clock.now_ms())
+        assert sessions.get(7).protocol == "via other"
+        assert sessions.get(7).epoch > before
+
+    def test_after_a_restart_nothing_is_attached(self, sessions, clock):
+        sessions.connected(7, 60, "mqtt", "[::1]:1")
+        sessions.through("gw", [(8, 60)], clock.now_ms())
+
+        async def again():
+            await sessions.flush()
+            fresh = Sessions(sessions._presence, clock)
+            await fresh.start()
+            fresh.through("gw", [(7, 60), (8, 60)], clock.now_ms())
+            return fresh
+
+        fresh = asyncio.run(again())
+        assert (fresh.get(7).protocol, fresh.get(8).protocol) == ("via gw", "via gw")
+        assert fresh.get(8).epoch == sessions.get(8).epoch

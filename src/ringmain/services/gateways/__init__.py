@@ -1,0 +1,1 @@
+"""Gateways: whom each speaks for, what is sent down to it, and what it last said of itself."""
