@@ -90,7 +90,7 @@ class Intake:
         self._linger_s = linger_s
         self._filled = asyncio.Event()
         self._waiting: dict[Depositor, list[bytes]] = {}
-        self._held: set[Depositor] = set()
+        self._held: dict[Depositor, None] = {}
         self._batch = OpenBatch(clock.now_ms())
         self._committing = asyncio.Lock()
         self.trouble: Failed | None = None
@@ -110,7 +110,7 @@ class Intake:
         else:
             waiting += identifiers
         if self._batch.messages > OPEN_MESSAGES_MAX or self._batch.payload_bytes > OPEN_BYTES_MAX:
-            self._held.add(depositor)
+            self._held[depositor] = None
             depositor.hold()
         self._filled.set()
 
@@ -144,7 +144,7 @@ class Intake:
 
     async def _commit_open(self) -> None:
         batch, waiting, held = self._batch, self._waiting, self._held
-        self._batch, self._waiting, self._held = OpenBatch(self._clock.now_ms()), {}, set()
+        self._batch, self._waiting, self._held = OpenBatch(self._clock.now_ms()), {}, {}
         sealed = batch.seal()
         started = self._clock.monotonic_s()
         failed: Failed | None = None
