@@ -147,10 +147,10 @@ def test_without_keep_nothing_is_left_and_with_it_nothing_is_deleted(first, seco
     assert list(place.glob("ringmain-lab-*")) == []
 
 
-def test_faults_that_are_not_there_yet_are_refused(command, place):
-    done = command("--faults", "harsh")
+def test_faults_that_are_not_there_are_refused(command, place):
+    done = command("--faults", "mild")
     assert done.returncode == 2
-    assert "knows only: none" in done.stderr
+    assert "there is: none, harsh" in done.stderr
     assert list(place.glob("ringmain-lab-*")) == []
 
 

@@ -55,7 +55,14 @@ class Api:
     def raw(self, method: str, path: str, body: object = None) -> Raw:
         """The answer's bytes. ApiError for every status from 400 on."""
         content = None if body is None else msgspec.json.encode(body)
-        headers = self._headers if content is None else {**self._headers, "content-type": "application/json"}
+        return self._answer(method, path, content, "application/json")
+
+    def upload(self, path: str, text: str, content_type: str) -> Raw:
+        """The same for POST with a body that is not JSON."""
+        return self._answer("POST", path, text.encode(), content_type)
+
+    def _answer(self, method: str, path: str, content: bytes | None, content_type: str) -> Raw:
+        headers = self._headers if content is None else {**self._headers, "content-type": content_type}
         try:
             self._connection.request(method, path, content, headers)
             response = self._connection.getresponse()

@@ -57,12 +57,15 @@ class Tally(msgspec.Struct, frozen=True):
 
 
 class Verdict(msgspec.Struct, frozen=True):
-    """What the judge found. Figures are what the API served; `complaints` is empty where all of it is borne out."""
+    """What the judge found. Figures are what the API served; `complaints` is empty where all of it is borne out.
+    `duplicates_resent` are what the platform received beyond the source's own rows, `duplicates` all others.
+    """
 
     intervals: int
     missing: int
     energy_kwh: str
     duplicates: int
+    duplicates_resent: int
     conflicts: int
     lost: int
     amount: str
@@ -97,6 +100,7 @@ def judge(api: Api, case: Case) -> Verdict:
     tally = api.get(f"/api/v1/devices/{case.device}/tally", Tally)
     conflicts = sum(1 for _ in api.pages("/api/v1/conflicts", msgspec.Raw, SMALL_PAGE, device=case.device))
     found += book_complaints(tally, conflicts, source, case.resent_max)
+    resent = max(0, tally.received - source.rows)
     truth = Truth(source, year, case.zone)
     flat_bill, flat_sha256 = _bill(api, case.flat_bill, flat(source.values), truth, found)
     tou_bill, _ = _bill(api, case.tou_bill, time_of_use(source.values, case.zone), truth, found)
@@ -104,7 +108,8 @@ def judge(api: Api, case: Case) -> Verdict:
         intervals=comparison.equal,
         missing=year.intervals - len(source.values),
         energy_kwh=f"{flat_bill.energy_kwh:.3f}",
-        duplicates=tally.count("duplicate"),
+        duplicates=tally.count("duplicate") - resent,
+        duplicates_resent=resent,
         conflicts=conflicts,
         lost=len(comparison.missing) + len({each.at_ms for each in comparison.different}),
         amount=str(flat_bill.total),

@@ -1,7 +1,7 @@
 """What a run is put through: a plan of faults of the link and of kills, drawn from the seed. Pure.
 
-Two tracks run side by side, so that every run has kills in a black hole, cuts in a restart, and both boxes down at
-once. It must never hold fewer faults of a kind than `HARSH` promises, whatever the seed.
+Faults of the link and kills run side by side, so that boxes die in black holes and links are cut while a box recovers.
+It must never hold fewer faults of a kind than `HARSH` promises, whatever the seed.
 """
 
 from random import Random
@@ -14,20 +14,20 @@ FAULTS = ("none", "harsh")
 EDGE, PLATFORM = "edge", "platform"
 
 CUTS, BLACK_HOLES, DELAYS, REFUSALS = 5, 3, 2, 1
-HALF_OPENS = ("half-open up", "half-open down")
+HALF_OPENS: tuple[str, ...] = ("half-open up", "half-open down")
 """The link's faults in every harsh run. With the kills they take about a minute; more would only repeat themselves."""
 
 KILLS = 5
 """Of the edge, and of the platform."""
 
 CALM_S = (0.3, 1.5)
-"""Between two faults of the link: at times too short for an uplink to come back."""
+"""Between two faults of the link, at least: the next one waits for a live connection to hit."""
 
 CUT_S = (0.0, 0.8)
 """After a cut nothing is refused: the next connection may come at once."""
 
 BLACK_HOLE_S = (2.5, 5.0)
-"""Longer than the edge's patience (`ANSWER_S`), so that it gives a dead link up while the hole is still there."""
+"""Longer than the edge's patience (`answer_s`), so that it gives a dead link up while the hole is still there."""
 
 HALF_OPEN_S = (2.0, 4.0)
 DELAY_S = (2.0, 4.0)

@@ -3,6 +3,7 @@ two accounts on two tariffs. It must never remove anything: where an earlier lab
 """
 
 import http.client
+from collections.abc import Mapping
 
 import msgspec
 
@@ -13,6 +14,7 @@ from ringmain.metering.tariff_file import read_tariff
 
 DEVICE = "lab-meter"
 CHANNEL = "energy_wh"
+GATEWAY = "lab-edge"
 USAGE_POINT = "lab-home"
 FLAT_ACCOUNT, TOU_ACCOUNT = "lab-flat", "lab-tou"
 TARIFFS = {FLAT_ACCOUNT: "lcl-flat", TOU_ACCOUNT: "lcl-time-of-use"}
@@ -78,3 +80,20 @@ def provision(operator: Api, port: int, zone: str, from_: str) -> Provisioned:
     finally:
         api.close()
     return Provisioned(tenant, f"{tenant.tenant}/{DEVICE}", token)
+
+
+class _Claim(msgspec.Struct):
+    claim: str
+
+
+def gateway(port: int, token: str, settings: Mapping[str, object]) -> str:
+    """A gateway that may speak for the meter, with these settings; the claim by which it joins."""
+    api = Api(port, token)
+    try:
+        api.raw("POST", "/api/v1/devices", {"id": GATEWAY, "profile": "gateway", "site": "main"})
+        claim = api.send("POST", f"/api/v1/devices/{GATEWAY}/claims", _Claim).claim
+        api.raw("PUT", f"/api/v1/gateways/{GATEWAY}/delegations", {"devices": [DEVICE]})
+        api.raw("PUT", f"/api/v1/gateways/{GATEWAY}/settings", settings)
+    finally:
+        api.close()
+    return claim

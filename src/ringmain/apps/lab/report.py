@@ -9,7 +9,7 @@ import msgspec
 class Report(msgspec.Struct, frozen=True):
     """What one run showed. `lost` is the judge's figure: stamps of the source that the API lacks or has otherwise.
 
-    `duplicates_dropped` are records that came again with the same value. `missing` are half hours of the year that
+    `duplicates_dropped` are rows of the file that say the same again. `missing` are half hours of the year that
     the data file itself does not hold.
     """
 
@@ -44,6 +44,10 @@ class Report(msgspec.Struct, frozen=True):
         """Whether the judge found nothing."""
         return not self.complaints and self.lost == 0
 
+    def more_rows(self) -> list[tuple[str, str]]:
+        """Further rows for the summary: what a run of another kind has to tell."""
+        return []
+
 
 def report_json(report: Report) -> bytes:
     """The report as it is written to a file."""
@@ -65,6 +69,7 @@ def summary(report: Report) -> str:
         ("time", f"{report.seconds:.1f} s, of which replay {report.replay_seconds:.1f} s"),
         ("data", f"{report.storage_dir}, tenant {report.tenant}" if report.storage_dir else "not kept (see --keep)"),
     ]
+    rows[6:6] = report.more_rows()
     lines = [f"  {name:<12}{text}" for name, text in rows]
     if report.passed:
         lines.append("the source and the API agree on every stamp and value")

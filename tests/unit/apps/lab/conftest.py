@@ -8,8 +8,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
+import msgspec
 import pytest
 
+from ringmain.apps.lab.api import Raw
 from ringmain.apps.lab.provision import TARIFFS
 from ringmain.metering.billing import make_bill
 from ringmain.metering.canonical import sha256_of
@@ -105,6 +107,24 @@ class FakeApi:
         return {"items": items[start:end], "next": str(end) if end < len(items) else None}
 
 
+class ScriptedApi:
+    """Answers from a function; remembers what was asked."""
+
+    def __init__(self, answer):
+        self.answer = answer
+        self.asked = []
+
+    def raw(self, method, path, body=None):
+        self.asked.append((method, path, body))
+        return Raw(200, {}, self.answer(method, path, body))
+
+    def send(self, method, path, type_, body=None):
+        return msgspec.json.decode(self.raw(method, path, body).body, type=type_)
+
+    def close(self):
+        self.asked.append("closed")
+
+
 def handler_of(api):
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -136,6 +156,12 @@ def handler_of(api):
             pass
 
     return Handler
+
+
+@pytest.fixture
+def scripted():
+    """An API that answers from a function."""
+    return ScriptedApi
 
 
 @pytest.fixture(scope="session")

@@ -47,6 +47,12 @@ def test_a_good_run_leaves_its_report_and_nothing_else(played, tmp_path, capsys)
     assert len(played.rows) == 17_532
 
 
+@pytest.mark.parametrize("faults", ["none", "harsh"])
+def test_the_faults_are_handed_on(played, faults):
+    assert ringmain(["lab", "--faults", faults]) == 0
+    assert played.options.faults == faults
+
+
 def test_the_sample_household_is_the_default(played):
     ringmain(["lab"])
     assert played.options.data.name == sample_household().name
@@ -101,7 +107,7 @@ def test_an_interrupt_is_exit_code_130_and_says_where_the_logs_are(played, capsy
     assert str(played.options.work_dir) in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("arguments", [["--faults", "harsh"], ["--year", "1900"], ["--report", "no/where.json"]])
+@pytest.mark.parametrize("arguments", [["--faults", "mild"], ["--year", "1900"], ["--report", "no/where.json"]])
 def test_what_cannot_be_done_is_refused_before_anything_is_made(played, tmp_path, arguments):
     assert ringmain(["lab", *arguments]) == 2
     assert played.options is None

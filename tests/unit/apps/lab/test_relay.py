@@ -75,7 +75,7 @@ class World:
     async def until(self, **figures):
         """Wait until the relay's figures are these."""
         async with asyncio.timeout(SOON_S):
-            while any(getattr(self.relay.stats(), name) != value for name, value in figures.items()):  # noqa: ASYNC110 - seen from outside
+            while any(getattr(self.relay.stats(), name) != value for name, value in figures.items()):
                 await asyncio.sleep(0.005)
 
 
@@ -328,7 +328,7 @@ async def test_a_black_hole_reads_on_where_back_pressure_had_stopped_reading():
         await asyncio.sleep(0.1)
         world.relay.command("black-hole")
         async with asyncio.timeout(SOON_S):
-            while client.writer.transport.get_write_buffer_size():  # noqa: ASYNC110
+            while client.writer.transport.get_write_buffer_size():
                 await asyncio.sleep(0.01)
 
 
