@@ -5,11 +5,12 @@ more than that we can not look now. A refusal never says which half was wrong.
 """
 
 import logging
-from collections.abc import Callable
+from typing import Protocol
 
 from ringmain.model.device import PERMISSIONS, Device, LifecycleState, Principal
 from ringmain.model.errors import Refused
 from ringmain.model.ids import DEFAULT_TENANT
+from ringmain.ports.clock import Clock
 from ringmain.ports.credentials import Credentials
 from ringmain.ports.directory import Directory
 from ringmain.ports.registry import Registry
@@ -17,6 +18,10 @@ from ringmain.ports.registry import Registry
 log = logging.getLogger(__name__)
 
 _WRONG = "unknown device or wrong token"
+_WRONG_CERTIFICATE = "unknown or revoked certificate, or one of another device"
+_HINT_CERTIFICATE = (
+    "leave the user name empty or sign in as tenant/device; the certificate comes from redeeming a claim"
+)
 _HINT = "sign in as tenant/device (or the bare id in the default tenant) with the token as password"
 
 
@@ -28,22 +33,53 @@ class NotPermitted(Refused):
         self.device = device
 
 
+class SignIn(Protocol):
+    """What a door asks for each connection."""
+
+    async def sign_in(
+        self, user_name: str | None, password: bytes | None, certificate: bytes | None = None
+    ) -> Principal:
+        """The device that user name, password and client certificate (DER, its chain and validity checked by TLS)
+        stand for. `Refused` otherwise, and for every error.
+        """
+        ...
+
+
+class Digests(Protocol):
+    """Under which digests credentials are found."""
+
+    def of(self, token: str) -> bytes:
+        """Of a token."""
+        ...
+
+    def of_certificate(self, der: bytes) -> bytes:
+        """Of a certificate."""
+        ...
+
+
 class Authenticator:
-    """Checks tokens against the credentials port and the device's state against the permission matrix."""
+    """`SignIn` against the credentials port, and the device's state against the permission matrix."""
 
     def __init__(
-        self, credentials: Credentials, registry: Registry, directory: Directory, digest: Callable[[str], bytes]
+        self, credentials: Credentials, registry: Registry, directory: Directory, digests: Digests, clock: Clock
     ) -> None:
         self._credentials = credentials
         self._registry = registry
         self._directory = directory
-        self._digest = digest
+        self._digests = digests
+        self._clock = clock
 
-    async def sign_in(self, user_name: str | None, password: bytes | None) -> Principal:
+    async def sign_in(
+        self, user_name: str | None, password: bytes | None, certificate: bytes | None = None
+    ) -> Principal:
         """The device that a user name and password stand for: `tenant/device` or the bare id of the default
-        tenant with the token as password, or the token alone as user name. `Refused` otherwise.
+        tenant with the token as password, or the token alone as user name. With a certificate and no password the
+        certificate alone decides, and a user name must be its device's. With both, both must be right and of one
+        device. `Refused` otherwise.
         """
         try:
+            if certificate is not None:
+                return await self._certified(user_name or "", password, certificate)
             if password:
                 return await self._named(user_name or "", password.decode())
             return await self._token(user_name or "")
@@ -59,26 +95,48 @@ class Authenticator:
         """The device a bare token stands for."""
         return await self.sign_in(token, None)
 
+    async def _certified(self, user_name: str, password: bytes | None, certificate: bytes) -> Principal:
+        principal = await self._principal(self._digests.of_certificate(certificate), _WRONG_CERTIFICATE)
+        if password:
+            other = await self._named(user_name, password.decode())
+            if other.device.key != principal.device.key:
+                raise Refused("bad_credentials", _WRONG_CERTIFICATE, _HINT_CERTIFICATE)
+        elif user_name and not _is_named(user_name, principal.device):
+            raise Refused("bad_credentials", _WRONG_CERTIFICATE, _HINT_CERTIFICATE)
+        return principal
+
     async def _named(self, user_name: str, token: str) -> Principal:
-        tenant, slash, device_id = user_name.rpartition("/")
         principal = await self._token(token)
-        device = principal.device
-        if (tenant if slash else DEFAULT_TENANT) != device.tenant or device_id != device.id:
+        if not _is_named(user_name, principal.device):
             raise Refused("bad_credentials", _WRONG, _HINT)
         return principal
 
     async def _token(self, token: str) -> Principal:
-        holder = await self._credentials.holder(self._digest(token)) if token else None
-        if holder is None or holder.device is None:
+        if not token:
             raise Refused("bad_credentials", _WRONG, _HINT)
+        return await self._principal(self._digests.of(token), _WRONG)
+
+    async def _principal(self, digest: bytes, wrong: str) -> Principal:
+        hint = _HINT if wrong is _WRONG else _HINT_CERTIFICATE
+        holder = await self._credentials.holder(digest)
+        if holder is None or holder.device is None:
+            raise Refused("bad_credentials", wrong, hint)
+        # TLS checks it at the handshake, but a resumed session brings an old handshake along (RFC 8446 §2.2).
+        if holder.expires_ms is not None and self._clock.now_ms() >= holder.expires_ms:
+            raise Refused("bad_credentials", wrong, hint)
         device = await self._registry.by_key(holder.device)
         if device is None:
-            raise Refused("bad_credentials", _WRONG, _HINT)
+            raise Refused("bad_credentials", wrong, hint)
         _permitted(device)
         profile = await self._directory.profile(device.tenant, device.profile)
         if profile is None:
-            raise Refused("bad_credentials", _WRONG, _HINT)
+            raise Refused("bad_credentials", wrong, hint)
         return Principal(device, profile)
+
+
+def _is_named(user_name: str, device: Device) -> bool:
+    tenant, slash, device_id = user_name.rpartition("/")
+    return (tenant if slash else DEFAULT_TENANT) == device.tenant and device_id == device.id
 
 
 def _permitted(device: Device) -> None:

@@ -8,9 +8,10 @@ import secrets
 from collections.abc import Callable, Sequence
 from itertools import groupby
 
-from ringmain.gateway.authenticate import Authenticator
+from ringmain.gateway.authenticate import SignIn
 from ringmain.gateway.connections import Connections, SessionWatch
 from ringmain.gateway.pipeline import Authenticated, Pipeline, SignedIn
+from ringmain.gateway.provisioning import ANSWER, CLAIMANTS_MAX, Claimant, Provisioner, claim_of
 from ringmain.gateway.route import grants
 from ringmain.model.device import Device, Principal
 from ringmain.model.errors import ERRORS, Failed, Refused
@@ -45,7 +46,8 @@ class MqttDoor:
     def __init__(
         self,
         *,
-        authenticator: Authenticator,
+        authenticator: SignIn,
+        provisioner: Provisioner | None = None,
         pipeline: Pipeline,
         connections: Connections,
         sessions: SessionWatch,
@@ -59,6 +61,8 @@ class MqttDoor:
         on_listening: Callable[[Device, Sequence[str]], None] = lambda _device, _notices: None,
     ) -> None:
         self.authenticator = authenticator
+        self.provisioner = provisioner
+        self.claimants = 0
         self.pipeline = pipeline
         self.connections = connections
         self.sessions = sessions
@@ -70,7 +74,7 @@ class MqttDoor:
         self.on_dropped = on_dropped
         self.on_listening = on_listening
         self._connections_max = connections_max
-        self._open: set[MqttConnection] = set()
+        self._open: dict[MqttConnection, None] = {}  # in order of their coming
         self.draining = False
 
     def protocol(self) -> StreamDriver[Event]:
@@ -79,7 +83,7 @@ class MqttDoor:
 
     def remember(self, connection: "MqttConnection") -> None:
         """A connection is open."""
-        self._open.add(connection)
+        self._open[connection] = None
         if self.draining:
             connection.end(Reason.SERVER_SHUTTING_DOWN, "the platform is shutting down")
 
@@ -89,7 +93,7 @@ class MqttDoor:
 
     def forget(self, connection: "MqttConnection") -> None:
         """A connection is over."""
-        self._open.discard(connection)
+        self._open.pop(connection, None)
 
     def close_all(self) -> None:
         """Say goodbye to everybody."""
@@ -107,6 +111,7 @@ class MqttConnection:
         self.driver: StreamDriver[Event] = StreamDriver(self._machine, self._on_events, lambda: door.remember(self))
         self.client_id = ""
         self._who: SignedIn | None = None
+        self._claimant: Claimant | None = None
         self._will: Will | None = None
         self._epoch = 0
         self._listens: dict[str, tuple[tuple[str, ...], int]] = {}
@@ -136,6 +141,8 @@ class MqttConnection:
     def _published(self, event: Published) -> None:
         who = self._who
         if who is None:
+            if self._claimant:
+                self._claimant.published(event, listens=bool(self._listens))
             return
         self._door.pipeline.uplink(
             Authenticated(who, self._name, event.topics, event.payloads, event.identifiers), self
@@ -161,21 +168,52 @@ class MqttConnection:
             raise Refused("shutting_down", "the platform is shutting down")
         if door.is_full() or door.pipeline.intake.trouble:
             raise Refused("unavailable", "the platform takes no more connections now")
+        claim = claim_of(connect.user_name, connect.password)
+        if claim and door.provisioner:
+            self._let_claim(connect, claim, door.provisioner)
+            return
+        certificate = self.driver.certificate
         with door.connections.watch() as changed:
-            principal = await door.authenticator.sign_in(connect.user_name, connect.password)
+            principal = await door.authenticator.sign_in(connect.user_name, connect.password, certificate)
             while principal.device.key in changed:
                 changed.clear()
-                principal = await door.authenticator.sign_in(connect.user_name, connect.password)
+                principal = await door.authenticator.sign_in(connect.user_name, connect.password, certificate)
         if self._machine.phase is not Phase.AUTHENTICATING:
             return  # it went away, or took too long, while it was looked up
         self._accept(connect, principal, door.pipeline.admit(principal))
         self.driver.release("sign-in")
         self.driver.flush()
 
-    def _accept(self, connect: Connect, principal: Principal, who: SignedIn) -> None:
-        door, device = self._door, principal.device
+    def _let_claim(self, connect: Connect, claim: str, provisioner: Provisioner) -> None:
+        """Somebody who is nobody yet: no device, no session, no lane, no will."""
+        door = self._door
+        if door.claimants >= CLAIMANTS_MAX:
+            raise Refused("unavailable", "too many claims at a time")
+        if self._machine.phase is not Phase.AUTHENTICATING:
+            return
+        door.claimants += 1
+        self._claimant = Claimant(claim, provisioner, door.tasks, answer=self._answer, end=self.end)
+        self._welcome(self._name_of(connect))
+        self.driver.release("sign-in")
+        self.driver.flush()
+
+    def _answer(self, identifier: bytes, body: bytes) -> None:
+        """A claim was redeemed, or was not."""
+        self._machine.acknowledge([identifier] if identifier else [])
+        qos = max((granted for _, granted in self._listens.values()), default=0)
+        if not self._machine.publish(ANSWER, body, qos):
+            self.end(Reason.PACKET_TOO_LARGE, "the answer has no room; repeat the request with the same CSR or nonce")
+        self.driver.flush()
+
+    def _name_of(self, connect: Connect) -> str:
+        """Take the client id, or assign one; what was assigned."""
         assigned = "" if connect.client_id else f"ringmain-{secrets.token_hex(8)}"
         self.client_id = connect.client_id or assigned
+        return assigned
+
+    def _accept(self, connect: Connect, principal: Principal, who: SignedIn) -> None:
+        door, device = self._door, principal.device
+        assigned = self._name_of(connect)
         self._who, self._will = who, connect.will
         replaced = door.connections.attach(device.key, self)
         if isinstance(replaced, MqttConnection):
@@ -183,6 +221,9 @@ class MqttConnection:
         self._epoch = door.sessions.connected(
             device.key, principal.profile.expected_interval_s, self._name, self.driver.peer
         )
+        self._welcome(assigned)
+
+    def _welcome(self, assigned: str) -> None:
         events = self._machine.accept(self.driver.now(), assigned)
         self.driver.rearm()
         if events:
@@ -192,7 +233,7 @@ class MqttConnection:
         codes: list[int] = []
         heard: list[str] = []
         for subscription in event.subscriptions:
-            notices = grants(self._who.principal.device, subscription.filter) if self._who else ()
+            notices = self._grants(subscription.filter)
             if subscription.refusal:
                 codes.append(subscription.refusal)
             elif not notices:
@@ -207,6 +248,11 @@ class MqttConnection:
         self._machine.grant(event.identifier, codes)
         if heard and self._who:
             self._door.on_listening(self._who.principal.device, heard)
+
+    def _grants(self, pattern: str) -> tuple[str, ...]:
+        if self._who:
+            return grants(self._who.principal.device, pattern)
+        return self._claimant.grants(pattern) if self._claimant else ()
 
     def _unsubscribe(self, pattern: str) -> int:
         held = self._listens.pop(pattern, None)
@@ -227,6 +273,9 @@ class MqttConnection:
                 self._door.pipeline.uplink(message, self)
             self._door.connections.detach(who.device, self)
             self._door.sessions.disconnected(who.device, self._epoch)
+        if self._claimant:
+            self._claimant.close()
+            self._door.claimants -= 1
         self._door.forget(self)
         self.driver.close()
 

@@ -21,7 +21,7 @@ from ringmain.model.device import PERMISSIONS, Device, Principal, Telemetry
 from ringmain.model.errors import Refused
 from ringmain.model.ids import DeviceKey
 
-BEYOND = frozenset({Purpose.CHUNKS, Purpose.REPORT})
+BEYOND = frozenset({Purpose.CHUNKS, Purpose.REPORT, Purpose.CLAIMS})
 """What only some compositions take: an edge is no platform for other edges."""
 
 TOPICS_REMEMBERED = 256

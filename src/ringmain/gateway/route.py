@@ -18,11 +18,13 @@ A gateway (a device of that profile) has more of both:
 |---|---|---|
 | `devices/{id}/chunks` | `chunks` | readings of many devices (`protocols.bulk`) |
 | `devices/{id}/report` | `report` | how it is |
+| `devices/{id}/claims` | `claims` | a local meter's claim, passed on: `{"id": n, "claim": "...", "body": {...}}` |
 
 | subscribe | alias | what comes |
 |---|---|---|
 | `devices/{id}/settings` | `settings` | its settings: at once, and when they change |
 | `devices/{id}/roster` | `roster` | whom it speaks for: at once, and when that changes |
+| `devices/{id}/claims/answers` | `claims/answers` | what became of a claim: `{"id": n, "answer": {...}}` |
 
 A filter with wildcards is granted where it stays inside `devices/{id}/`.
 """
@@ -43,6 +45,7 @@ class Purpose(StrEnum):
     STATUS = "status"
     CHUNKS = "chunks"
     REPORT = "report"
+    CLAIMS = "claims"
     REJECT = "reject"
 
 
@@ -60,9 +63,9 @@ _ALIASES = {
     b"status": Purpose.STATUS,
 }
 _OWN = {"telemetry": Purpose.TELEMETRY, "status": Purpose.STATUS}
-_GATEWAYS = {"chunks": Purpose.CHUNKS, "report": Purpose.REPORT}
+_GATEWAYS = {"chunks": Purpose.CHUNKS, "report": Purpose.REPORT, "claims": Purpose.CLAIMS}
 NOTICES = ("errors", "lifecycle")
-GATEWAY_NOTICES = ("settings", "roster")
+GATEWAY_NOTICES = ("settings", "roster", "claims/answers")
 
 
 def route(principal: Principal, topic: bytes) -> Route:

@@ -126,6 +126,13 @@ class StreamDriver(asyncio.Protocol, Generic[EventT]):
         return self._transport is not None
 
     @property
+    def certificate(self) -> bytes | None:
+        """The peer's certificate (DER) where TLS has asked for one, got it and found it valid; None otherwise."""
+        secure = self._transport and self._transport.get_extra_info("ssl_object")
+        der: bytes | None = secure.getpeercert(binary_form=True) if secure else None
+        return der
+
+    @property
     def is_choked(self) -> bool:
         """Whether the peer leaves our answers unread."""
         return _UNREAD in self._holds

@@ -189,7 +189,7 @@ class Gateway:
         self.watch = Watch()
         self.connections = Connections()
         self.intake = Intake(self.queue, self.clock, self.committed.append, self.broken.append)
-        self.authenticator = Authenticator(self.credentials, self.registry, self.directory, self.digest)
+        self.authenticator = Authenticator(self.credentials, self.registry, self.directory, self, self.clock)
         self.pipeline = Pipeline(
             self.intake,
             JsonTelemetry(),
@@ -208,12 +208,20 @@ class Gateway:
         )
 
     @staticmethod
-    def digest(token):
+    def of(token):
+        """`Digests`: what a test writes is what is stored."""
         return token.encode()
+
+    @staticmethod
+    def of_certificate(der):
+        return b"certificate " + der
+
+    provisioner = None
 
     def open_door(self, tasks, connections_max=100, **limits):
         self.door = MqttDoor(
             authenticator=self.authenticator,
+            provisioner=self.provisioner,
             pipeline=self.pipeline,
             connections=self.connections,
             sessions=self.watch,

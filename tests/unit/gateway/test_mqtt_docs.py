@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from ringmain.apps.config import Mqtt
-from ringmain.gateway import mqtt, route
+from ringmain.gateway import mqtt, provisioning, route
 from ringmain.gateway.translate import bulk, gateway_report, json_telemetry
 from ringmain.model.errors import ERRORS
 from ringmain.protocols.mqtt import machine, packets, properties, topics
@@ -35,6 +35,9 @@ def row(start):
         ("readings of a payload", [json_telemetry.READINGS_PER_PAYLOAD_MAX]),
         ("readings of a chunk", [bulk.CHUNK_READINGS_MAX]),
         ("a gateway's report", [gateway_report.REPORT_BYTES_MAX]),
+        ("a request on", [provisioning.REQUEST_BYTES_MAX]),
+        ("connections with a claim", [provisioning.CLAIMANTS_MAX]),
+        ("time of a connection with a claim", [provisioning.CLAIMANT_S_MAX]),
     ],
 )
 def test_limits(what, numbers):
@@ -50,7 +53,7 @@ def test_limits_that_can_be_configured(key):
 
 def test_topics_are_those_of_the_router():
     ours = set(re.findall(r"^\| `.*`.*\|$", route.__doc__, re.MULTILINE))
-    assert len(ours) == 8
+    assert len(ours) == 10
     assert ours <= set(PAGE.splitlines())
 
 

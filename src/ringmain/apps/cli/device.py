@@ -100,6 +100,27 @@ def token(id: str, output: Format) -> None:
 
 
 @device.command()
+@click.argument("id")
+@click.option("--profile", help="Register the device first, with this profile.")
+@click.option("--ttl-s", type=click.IntRange(min=1), help="How long the claim is valid; 7 days otherwise.")
+@click.option("--no-activate", is_flag=True, help="Leave it provisioned: its readings wait in quarantine.")
+@FORMATS
+def claim(id: str, profile: str | None, ttl_s: int | None, no_activate: bool, output: Format) -> None:
+    """Make a one-time claim for a registered device; it fetches its own credentials with it.
+
+    The claim is printed once. A new one replaces one that was not used.
+    """
+    wanted: dict[str, object] = {"activate": not no_activate}
+    if ttl_s is not None:
+        wanted["ttl_s"] = ttl_s
+    with Client(configuration(), tenant()) as client:
+        if profile is not None:
+            client.post("/api/v1/devices", {"id": id, "profile": profile})
+        made = client.post(device_path(id, "claims"), wanted)
+    show_one({"id": id, **made}, output)
+
+
+@device.command()
 @click.argument("ids", nargs=-1, required=True)
 @FORMATS
 def activate(ids: tuple[str, ...], output: Format) -> None:

@@ -7,6 +7,7 @@ were asked for are ignored.
 """
 
 from datetime import timedelta
+from functools import cached_property
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -41,9 +42,16 @@ class Issuer:
     """Signs with the CA's key; an instance is the `Issue` of `services.lifecycle.claims`."""
 
     def __init__(self, ca: Pair) -> None:
-        self._key = ec_key(ca.key)
-        self._cert = x509.load_pem_x509_certificate(ca.cert)
+        self._ca = ca
         self.ca_pem = ca.cert.decode()
+
+    @cached_property
+    def _key(self) -> ec.EllipticCurvePrivateKey:
+        return ec_key(self._ca.key)
+
+    @cached_property
+    def _cert(self) -> x509.Certificate:
+        return x509.load_pem_x509_certificate(self._ca.cert)
 
     def __call__(self, csr: str, device: Device, at_ms: int) -> Issued:
         """A certificate for the key of a CSR (PEM). `Refused("unprocessable")` where it is none, its signature is not

@@ -17,6 +17,7 @@ from ringmain.apps.observe import Metrics, new_metrics
 from ringmain.apps.server.api.context import Context
 from ringmain.apps.server.api.context import Intake as Replayed
 from ringmain.apps.server.books import Books
+from ringmain.apps.server.client_certificates import Issuer
 from ringmain.apps.server.fresh import (
     BILL_WAIT_S,
     QUERY_WAIT_S,
@@ -27,6 +28,7 @@ from ringmain.apps.server.fresh import (
     FreshWindows,
 )
 from ringmain.apps.server.identity import Identity
+from ringmain.apps.server.provisioning import ClaimDesk
 from ringmain.apps.server.stores import MAINTAINED_SIZES, Stores
 from ringmain.gateway.authenticate import Authenticator
 from ringmain.gateway.connections import Connections
@@ -34,6 +36,8 @@ from ringmain.gateway.http import HttpTelemetry
 from ringmain.gateway.intake import Intake
 from ringmain.gateway.mqtt import MqttDoor
 from ringmain.gateway.pipeline import Pipeline
+from ringmain.gateway.route import Purpose
+from ringmain.gateway.translate.gateway_claims import GatewayClaims
 from ringmain.gateway.translate.json_telemetry import JsonTelemetry
 from ringmain.metering.analytics import Analytics
 from ringmain.metering.billing import Billing
@@ -50,6 +54,8 @@ from ringmain.ports.timeseries import Appended
 from ringmain.protocols.mqtt.events import Limits
 from ringmain.services.aggregation.service import Aggregation
 from ringmain.services.ingestion.service import Ingestion
+from ringmain.services.lifecycle.certificates import Certificates
+from ringmain.services.lifecycle.claims import Claims, OnRedeemed
 from ringmain.services.lifecycle.service import Lifecycle
 from ringmain.services.lifecycle.tokens import TokenDigest
 from ringmain.services.sessions.service import Sessions
@@ -90,6 +96,8 @@ class House:
         self.books = Books(self.metrics)
         self.connections = Connections()
         self.tokens = TokenDigest(identity.pepper)
+        self.issue = Issuer(identity.ca)
+        self.on_redeemed: list[OnRedeemed] = []
         self.started_s = self.clock.monotonic_s()
         self.broken: asyncio.Event = asyncio.Event()
         self.draining = False
@@ -117,6 +125,18 @@ class House:
         self.lifecycle = Lifecycle(
             self.registry, self.directory, self.credentials, self.clock, self.tokens, [self._device_changed]
         )
+        self.claims = Claims(
+            self.lifecycle,
+            self.registry,
+            self.stores.claims,
+            self.clock,
+            self.tokens,
+            self.issue,
+            self.on_redeemed,
+        )
+        self.certificates = Certificates(
+            self.lifecycle, self.registry, self.credentials, self.clock, self.tokens, self.issue
+        )
         self.documents = Documents(self.ledger, self.registry, self.directory, self.clock)
         query = Freshness(self.ingestion, QUERY_WAIT_S, strict=False)
         bill = Freshness(self.ingestion, BILL_WAIT_S, strict=True)
@@ -138,11 +158,17 @@ class House:
 
     def _wire_gateway(self) -> None:
         self.intake = Intake(self.queue, self.clock, self.books.committed, self._log_broken)
-        self.authenticator = Authenticator(self.credentials, self.registry, self.directory, self.tokens.of)
+        self.authenticator = Authenticator(self.credentials, self.registry, self.directory, self.tokens, self.clock)
+        self.claim_desk = ClaimDesk(self.claims, self.connections, self.issue.ca_pem)
         self.pipeline = Pipeline(
             self.intake,
             JsonTelemetry(),
             self.connections,
+            translators={
+                Purpose.CLAIMS: GatewayClaims(
+                    lambda gateway, payload: self.claim_desk.passed_on(gateway.key, payload, self._tasks)
+                ),
+            },
             on_admitted=self.zones.note,
             on_status=self._status_said,
             on_received=self.books.received,
@@ -174,6 +200,7 @@ class House:
         mqtt = self.config.mqtt
         return MqttDoor(
             authenticator=self.authenticator,
+            provisioner=self.claim_desk,
             pipeline=self.pipeline,
             connections=self.connections,
             sessions=self.sessions,
@@ -204,6 +231,9 @@ class House:
             clock=self.clock,
             tokens=self.tokens,
             lifecycle=self.lifecycle,
+            claims=self.claims,
+            certificates=self.certificates,
+            claim_answer=self.claim_desk.answer,
             sessions=self.sessions,
             documents=self.documents,
             billing=self.billing,
@@ -267,7 +297,7 @@ class House:
         notice = {"state": device.state, "before": before}
         self.connections.notify(device.key, "lifecycle", msgspec.json.encode(notice))
         if device.state is before:
-            refused = Refused("bad_credentials", f"the token of {device.id} was replaced", "sign in with the new one")
+            refused = Refused("bad_credentials", f"a credential of {device.id} ended", "sign in with another one")
             self.connections.cut(device.key, refused)
         elif not PERMISSIONS[device.state].connect:
             code = "device_suspended" if device.state is LifecycleState.SUSPENDED else "device_not_active"

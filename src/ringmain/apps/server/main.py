@@ -65,7 +65,7 @@ async def _serve(config: Config, identity: Identity, sockets: Sockets) -> bool:
             door = house.mqtt_door(tasks)
             running.append(tasks.create_task(house.release_left_behind(), name="left-behind"))
             local = unix_socket(config.socket_path)
-            tls = server_context(identity.cert_path, identity.key_path)
+            tls = server_context(identity.cert_path, identity.key_path, identity.ca_path)
             listeners = [
                 await loop.create_server(door.protocol, sock=sockets.mqtt, backlog=BACKLOG),
                 await loop.create_server(

@@ -10,6 +10,7 @@ from typing import Protocol
 
 import msgspec
 
+from ringmain.adapters.embedded.claims import Claims as EmbeddedClaims
 from ringmain.adapters.embedded.credentials import Credentials as EmbeddedCredentials
 from ringmain.adapters.embedded.database import Database
 from ringmain.adapters.embedded.directory import Directory as EmbeddedDirectory
@@ -21,6 +22,7 @@ from ringmain.adapters.embedded.timeseries import open_timeseries
 from ringmain.apps.config import Config
 from ringmain.apps.server.zones import Zones
 from ringmain.model.errors import Failed
+from ringmain.ports.claims import Claims
 from ringmain.ports.clock import Clock
 from ringmain.ports.credentials import Credentials
 from ringmain.ports.directory import Directory
@@ -76,6 +78,7 @@ class Stores(msgspec.Struct, frozen=True):
     registry: Registry
     directory: Directory
     credentials: Credentials
+    claims: Claims
     ledger: Ledger
     presence: Presence
     queue: Log
@@ -96,6 +99,7 @@ async def open_stores(config: Config, clock: Clock) -> Stores:
         database = await Database.open(storage / "registry.sqlite")
         closing.push_async_callback(database.close)
         registry, directory = EmbeddedRegistry(database), EmbeddedDirectory(database)
+        credentials = EmbeddedCredentials(database)
         zones = Zones(directory, registry, config.site.zone)
         queue = await EmbeddedQueue.open(
             storage / "log.sqlite",
@@ -114,7 +118,8 @@ async def open_stores(config: Config, clock: Clock) -> Stores:
         return Stores(
             registry=registry,
             directory=directory,
-            credentials=EmbeddedCredentials(database),
+            credentials=credentials,
+            claims=EmbeddedClaims(database, registry, credentials),
             ledger=EmbeddedLedger(database),
             presence=EmbeddedPresence(database),
             queue=queue,

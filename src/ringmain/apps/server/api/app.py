@@ -16,6 +16,7 @@ from ringmain.apps.server.api.routes import (
     analytics,
     bills,
     books,
+    claims,
     devices,
     directory,
     documents,
@@ -37,6 +38,7 @@ def routes(context: Context) -> tuple[Route, ...]:
     """Every operation that this context can serve, in the order of the document."""
     found = [
         *devices.ROUTES,
+        *claims.ROUTES,
         *sessions.ROUTES,
         *readings.ROUTES,
         *analytics.ROUTES,

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import msgspec
 from starlette.types import ASGIApp
 
+from ringmain.apps.server.provisioning import ClaimAnswer
 from ringmain.metering.analytics import Analytics
 from ringmain.metering.billing import Billing
 from ringmain.metering.documents import Documents
@@ -19,6 +20,8 @@ from ringmain.ports.queue import QueueStatus
 from ringmain.ports.registry import Registry
 from ringmain.ports.timeseries import TimeSeries
 from ringmain.ports.windows import Windows
+from ringmain.services.lifecycle.certificates import Certificates
+from ringmain.services.lifecycle.claims import Claims, Provisioned
 from ringmain.services.lifecycle.service import Lifecycle
 from ringmain.services.lifecycle.tokens import TokenDigest
 from ringmain.services.sessions.service import Sessions
@@ -39,7 +42,8 @@ class Context:
 
     `readiness` answers with the reasons for not being ready, none of them being a secret. `metrics` is the
     Prometheus text. `replay` puts a dead letter through the intake again and returns when that is durable; without
-    it the route is left out. `telemetry` serves `POST /api/v1/telemetry`; without it the path is not there.
+    it the route is left out. `claim_answer` is what a claimant is told.
+    `telemetry` serves `POST /api/v1/telemetry`; without it the path is not there.
     `addresses` are shown on the plain page: (what, where).
     """
 
@@ -53,6 +57,9 @@ class Context:
     clock: Clock
     tokens: TokenDigest
     lifecycle: Lifecycle
+    claims: Claims
+    certificates: Certificates
+    claim_answer: Callable[[Provisioned], ClaimAnswer]
     sessions: Sessions
     documents: Documents
     billing: Billing

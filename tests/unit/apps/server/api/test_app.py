@@ -2,7 +2,7 @@
 
 import pytest
 from starlette.routing import Route as StarletteRoute
-from tests.unit.apps.server.api.world import INSTALLATION, TARIFF, World, furnish, make_world
+from tests.unit.apps.server.api.world import CSR, INSTALLATION, TARIFF, World, furnish, make_world
 
 from ringmain.apps.server.api.app import api, routes
 from ringmain.apps.server.api.kit.declaration import Route
@@ -44,7 +44,7 @@ async def test_what_cannot_be_done_is_not_there():
 
 async def test_reading_takes_a_viewer_and_writing_an_admin():
     for route in await all_routes():
-        if route.path.startswith("/api/v1") and route.path != "/api/v1/telemetry":
+        if route.path.startswith("/api/v1") and route.path not in {"/api/v1/telemetry", "/api/v1/claims/redeem"}:
             reads = route.method == "GET" or route.path.endswith("/preview")
             operator = route.path.startswith(("/api/v1/tenants", "/api/v1/platform"))
             assert route.role is (Role.OPERATOR if operator else Role.VIEWER if reads else Role.ADMIN), route.path
@@ -62,9 +62,19 @@ BODIES = {
     "preview_bill": {"from": "2013-01-01", "to": "2013-01-03"},
     "issue_bill": {"from": "2013-01-01", "to": "2013-01-03"},
     "make_tenant": {"id": "third"},
+    "make_claim": {},
+    "redeem_claim": {},
+    "issue_certificate": {"csr": CSR},
 }
 NAMES = {"devices": "meter-1", "sites": "main", "tariffs": "flat", "usage-points": "home", "installations": "home"}
-NAMES |= {"accounts": "smith", "bills": "1", "dead-letters": "1", "tenants": "acme", "profiles": "meter"}
+NAMES |= {
+    "accounts": "smith",
+    "bills": "1",
+    "dead-letters": "1",
+    "tenants": "acme",
+    "profiles": "meter",
+    "certificates": "a1",
+}
 SPANS = {
     "list_windows": "?channel=energy_wh&size=1h&from=2013-01-01T00:00:00Z&to=2013-01-03T00:00:00Z",
     "get_analytics": "?channel=energy_wh&from=2013-01-01&to=2013-01-03",
@@ -90,13 +100,13 @@ async def guarded() -> list[Route]:
 async def test_every_request_of_the_matrix_is_possible_for_its_owner():
     """Or the refusals below would prove nothing. Decommissioning comes last, because nothing follows it."""
     world = await billed_world()
-    first_state = {"activate_device": "suspend", "provision_device": None}
+    first_state = {"activate_device": "suspend", "issue_certificate": "activate"}
     async with world.client("root") as client:
         for route in sorted(await guarded(), key=lambda route: route.operation_id == "decommission_device"):
             if state := first_state.get(route.operation_id):
                 await client.post(f"/api/v1/devices/meter-1/{state}")
             response = await client.request(route.method, address_of(route), **request_of(route))
-            if route.operation_id == "provision_device":
+            if route.operation_id in {"provision_device", "make_claim"}:
                 assert response.status_code == 409, "it is active already"
             else:
                 assert response.is_success, (route.operation_id, response.text)
@@ -108,7 +118,8 @@ async def test_nobody_gets_in_without_a_token_of_the_api():
     _, token = await world.context.lifecycle.rotate_token("acme", "meter-1")
     for bearer in (None, "nobody", "", token, "admin\x7f"):
         async with world.client(bearer) as client:
-            for route in await guarded():
+            redeeming = [route for route in await all_routes() if route.scheme == "claim"]
+            for route in [*await guarded(), *redeeming]:
                 response = await client.request(route.method, address_of(route), **request_of(route))
                 assert response.status_code == 401, (route.operation_id, bearer)
                 assert response.headers["www-authenticate"].startswith("Bearer")

@@ -9,7 +9,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 import httpx
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding
+from msgspec.structs import replace as replace_struct
 
+from ringmain.adapters.simulated.claims import Claims as ClaimsHome
 from ringmain.adapters.simulated.clock import SimulatedClock
 from ringmain.adapters.simulated.credentials import Credentials
 from ringmain.adapters.simulated.directory import Directory
@@ -20,22 +26,36 @@ from ringmain.adapters.simulated.registry import Registry
 from ringmain.adapters.simulated.timeseries import SimulatedTimeSeries
 from ringmain.apps.server.api.app import api
 from ringmain.apps.server.api.context import Context, Intake
+from ringmain.apps.server.certificates import new_ca
+from ringmain.apps.server.client_certificates import Issuer
+from ringmain.apps.server.provisioning import ClaimDesk
+from ringmain.gateway.connections import Connections
 from ringmain.metering.analytics import Analytics
 from ringmain.metering.billing import Billing
 from ringmain.metering.documents import Documents
 from ringmain.metering.street import Street
 from ringmain.model.batch import FORMAT, Batch, Block, DeadLetter, Rejection, block_of, encode_batch
-from ringmain.model.ids import DEFAULT_TENANT, DeviceId, DeviceKey, TenantId
+from ringmain.model.device import Device, LifecycleState
+from ringmain.model.ids import DEFAULT_TENANT, DeviceId, DeviceKey, ProfileName, TenantId
 from ringmain.model.time import instant_of
 from ringmain.ports.credentials import Holder, Role
 from ringmain.ports.outcomes import StoredDeadLetter
 from ringmain.ports.queue import Entry
 from ringmain.services.aggregation.windows import SitePlan
+from ringmain.services.lifecycle.certificates import Certificates
+from ringmain.services.lifecycle.claims import Claims
 from ringmain.services.lifecycle.service import Lifecycle
 from ringmain.services.lifecycle.tokens import TokenDigest
 from ringmain.services.sessions.service import Sessions
 
 NOW_MS = instant_of(datetime(2014, 6, 1, tzinfo=UTC))
+CA = new_ca(datetime(2014, 1, 1, tzinfo=UTC))
+CSR = (
+    x509.CertificateSigningRequestBuilder(x509.Name([]))
+    .sign(ec.generate_private_key(ec.SECP256R1()), SHA256())
+    .public_bytes(Encoding.PEM)
+    .decode()
+)
 START_MS = instant_of(datetime(2013, 1, 1, tzinfo=UTC))
 HALF_HOUR_MS = 1_800_000
 STAMPS = [START_MS + n * HALF_HOUR_MS for n in range(96)]
@@ -57,6 +77,10 @@ INSTALLATION = {
     "usage_point": "home",
     "links": [{"device": "meter-1", "channel": "energy_wh", "from": "2012-12-31T00:00:00Z"}],
 }
+
+_METER_1 = Device(DeviceKey(1), ACME, DeviceId("meter-1"), ProfileName("meter"), LifecycleState.ACTIVE, "main", 0, 0)
+CERTIFICATE = replace_struct(Issuer(CA)(CSR, _METER_1, NOW_MS).certificate, serial="a1")
+"""Of `meter-1` in every world, so that two worlds show the same."""
 
 
 @dataclass
@@ -100,6 +124,9 @@ async def make_world(**changes: Any) -> World:
     sessions = Sessions(Presence(), clock)
     await sessions.start()
     documents = Documents(ledger, registry, directory, clock)
+    lifecycle = Lifecycle(registry, directory, credentials, clock, tokens)
+    issue = Issuer(CA)
+    claims = Claims(lifecycle, registry, ClaimsHome(registry, credentials), clock, tokens, issue)
     replayed: list[StoredDeadLetter] = []
     not_ready: list[str] = []
 
@@ -117,7 +144,10 @@ async def make_world(**changes: Any) -> World:
         ledger=ledger,
         clock=clock,
         tokens=tokens,
-        lifecycle=Lifecycle(registry, directory, credentials, clock, tokens),
+        lifecycle=lifecycle,
+        claims=claims,
+        certificates=Certificates(lifecycle, registry, credentials, clock, tokens, issue),
+        claim_answer=ClaimDesk(claims, Connections(), issue.ca_pem).answer,
         sessions=sessions,
         documents=documents,
         billing=Billing(documents, ledger, timeseries, registry, clock),
@@ -147,6 +177,8 @@ async def furnish(world: World) -> None:
     async with world.client() as client:
         await provision(client)
     key = await world.key_of("meter-1")
+    holder, digest = Holder(ACME, "meter-1", device=key), world.context.tokens.of_certificate(CERTIFICATE.der)
+    await world.context.credentials.grant(digest, holder, NOW_MS, certificate=CERTIFICATE)
     await world.store(block_of(("energy_wh",), [key] * 96, STAMPS, [100 + n for n in range(96)], exact=True))
     again = block_of(("energy_wh",), [key] * 2, STAMPS[:2], [100, 999], exact=True)
     letter = DeadLetter(key, NOW_MS, "mqtt", "telemetry", b"\xff{", "undecodable_payload", "not JSON")

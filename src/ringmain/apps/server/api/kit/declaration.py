@@ -29,11 +29,14 @@ class NoParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 @dataclass(frozen=True)
 class Call(Generic[P, B]):
-    """One request, bound: who asks, and what for. `caller` is a user of the API and never a device."""
+    """One request, bound: who asks, and what for. `caller` is a user of the API and never a device. `bearer` is the
+    token itself where the route's handler judges it.
+    """
 
     caller: Holder
     params: P
     body: B
+    bearer: str = ""
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,8 @@ Handler = Callable[[Any, Call[Any, Any]], Awaitable[object]]
 class Route:
     """One operation. `handler(context, call)` answers with an instance of `answer`, `bytes`, or a `Reply`.
 
-    `role` is the least role that may call it; None makes it public. `statuses` are the successes it can answer
+    `role` is the least role that may call it; None makes it public, unless its `scheme` is `claim`: then the request
+    carries a token that the handler judges. `statuses` are the successes it can answer
     with, the first being its own. `problems` are codes of the error table beyond those that every route has.
     `scheme` is the kind of token, by its name in the document; another app judges any but `token`.
     """
@@ -81,6 +85,11 @@ class Route:
         return tuple(re.findall(r"{(\w+)}", self.path))
 
     @property
+    def is_public(self) -> bool:
+        """Whether it asks for no token at all."""
+        return self.role is None and self.scheme != "claim"
+
+    @property
     def operation_id(self) -> str:
         """The handler's name, which is unique over all routes."""
         return str(self.handler.__name__)
@@ -89,7 +98,9 @@ class Route:
     def codes(self) -> tuple[str, ...]:
         """Every code of the error table this route can answer with, in a fixed order."""
         codes = [*self.problems, "internal", "unavailable"]
-        if self.role is not None:
+        if self.scheme == "claim":
+            codes += ["bad_credentials"]
+        elif self.role is not None:
             codes += ["bad_credentials", "not_authorized"]
         if self.path_names or self.params is not NoParams or self.body is not None:
             codes += ["invalid_request"]

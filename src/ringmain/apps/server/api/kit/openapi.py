@@ -13,6 +13,7 @@ from ringmain.model.errors import ERRORS
 _REF = "#/components/schemas/{name}"
 _SCHEMES = {
     "token": {"type": "http", "scheme": "bearer", "description": "A token of the API. The tenant comes from it alone."},
+    "claim": {"type": "http", "scheme": "bearer", "description": "A one-time claim, to be redeemed."},
     "device": {"type": "http", "scheme": "bearer", "description": "A device's own token, for its telemetry alone."},
 }
 _DECIMAL = r"^[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,3})?$"
@@ -80,7 +81,7 @@ def _operation(route: Route, schemas: _Schemas) -> dict[str, Any]:
         "summary": route.summary,
         "tags": [route.tag],
         "responses": _successes(route, schemas) | _problems(route, schemas),
-        "security": [] if route.role is None else [{route.scheme: []}],
+        "security": [] if route.is_public else [{route.scheme: []}],
     }
     if route.handler.__doc__:
         operation["description"] = " ".join(route.handler.__doc__.split())

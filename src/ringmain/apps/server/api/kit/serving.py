@@ -61,19 +61,22 @@ class Endpoint:
         caller = await self._guard(route, request)
         params = bind_params(route, request)
         body = await bind_body(route, request)
-        return respond(route, await route.handler(self._context, Call(caller, params, body)))
+        bearer = _bearer(request) if route.role is None and not route.is_public else ""
+        return respond(route, await route.handler(self._context, Call(caller, params, body, bearer)))
 
     async def _guard(self, route: Route, request: Request) -> Holder:
-        if route.role is None:
+        if route.is_public:
             return NOBODY
         sent = request.headers.get("authorization", "")
+        if route.role is None:
+            if not _bearer(request):
+                raise unproven(sent, "Send `Authorization: Bearer <claim>`.")
+            return NOBODY
         caller = await self._authenticate(sent) if sent else None
         if caller is None or caller.role is None:
-            raise Rejected(
-                "bad_credentials",
-                "The request carries no token that is valid here." if sent else "The request carries no token.",
+            raise unproven(
+                sent,
                 "Send `Authorization: Bearer <token>` with a token of the API; a device's token is for its telemetry.",
-                headers={"www-authenticate": f'Bearer realm="ringmain"{", error=invalid_token" if sent else ""}'},
             )
         if RANKS[caller.role] < RANKS[route.role]:
             raise Rejected(
@@ -82,6 +85,22 @@ class Endpoint:
                 f"It takes the role {route.role.value}.",
             )
         return caller
+
+
+def unproven(sent: str, hint: str) -> Rejected:
+    """401: the token that was `sent`, if any, opens nothing here."""
+    return Rejected(
+        "bad_credentials",
+        "The request carries no token that is valid here." if sent else "The request carries no token.",
+        hint,
+        headers={"www-authenticate": f'Bearer realm="ringmain"{", error=invalid_token" if sent else ""}'},
+    )
+
+
+def _bearer(request: Request) -> str:
+    """The token of the Authorization header; empty where there is none."""
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else ""
 
 
 def _untold(error: Failed) -> Rejected:

@@ -116,7 +116,7 @@ def test_a_route_says_which_token_it_takes(described):
     door = operation(described, "post", "/door")
     assert door["security"] == [{"device": []}]
     assert "x-least-role" not in door
-    assert set(described["components"]["securitySchemes"]) == {"token", "device"}
+    assert set(described["components"]["securitySchemes"]) == {"token", "claim", "device"}
 
 
 def test_every_reference_is_resolved(described):
