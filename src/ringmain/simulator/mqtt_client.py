@@ -177,7 +177,9 @@ class MqttClient:
         return data
 
     def deadline(self) -> float:
-        """When `wake` is to be called if nothing was received until then."""
+        """When `wake` is to be called if nothing was received until then. Before CONNACK there is nothing to ping."""
+        if not self._connected:
+            return self._stalls_at()
         return min(self._stalls_at(), self._sent_at + self._settings.keep_alive_s)
 
     def wake(self, now: float) -> None:

@@ -232,3 +232,13 @@ def test_noise_never_acknowledges_and_never_breaks_anything_but_the_connection(n
         assert machine.receive(noise, 0.0) == 0
     except PeerError:
         assert machine.acknowledged == 0
+
+
+def test_a_deadline_is_never_due_without_anything_to_do_about_it():
+    """A keep-alive shorter than the stall: before CONNACK there is no ping, so waking up for one would never end."""
+    machine = client(keep_alive_s=5, stall_s=8.0)
+    machine.connect(0.0)
+    machine.data_to_send(0.0)
+    assert machine.deadline() == 8.0
+    with pytest.raises(PeerError):
+        machine.wake(8.0)
