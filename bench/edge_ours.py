@@ -33,8 +33,8 @@ POLL_S = 0.1
 def prepare(platform: PlatformProcess, sensors: int) -> str:
     """The devices, the delegations, and the claim token with which the edge joins."""
     names = [edge_sensors.name_of(number) for number in range(sensors)]
-    rows = [(GATEWAY, PROFILE, TOKEN.format(id=GATEWAY))]
-    platform.import_devices(rows + [(name, "generic", TOKEN.format(id=name)) for name in names])
+    platform.import_devices([(name, "generic", TOKEN.format(id=name)) for name in names])
+    platform.post("/api/v1/devices", {"id": GATEWAY, "profile": PROFILE})
     put(platform, f"/api/v1/gateways/{GATEWAY}/delegations", {"devices": names})
     claim: str = platform.post(f"/api/v1/devices/{GATEWAY}/claims", {})["claim"]
     return claim
