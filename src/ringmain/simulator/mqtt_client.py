@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import msgspec
 
 CONNACK, PUBACK, PINGRESP = 0x20, 0x40, 0xD0
-_CONNECT, _PUBLISH_QOS1, _DUP = 0x10, 0x32, 0x08
+_CONNECT, _PUBLISH_QOS0, _PUBLISH_QOS1, _DUP = 0x10, 0x30, 0x32, 0x08
 _PINGREQ, _DISCONNECT = b"\xc0\x00", b"\xe0\x00"
 
 PACKET_IDS = 65_535
@@ -45,7 +45,9 @@ class ConnectRefused(PeerError):
 
 
 class Settings(msgspec.Struct, frozen=True):
-    """Who connects, and how much may be unacknowledged. `password` is the device's token."""
+    """Who connects, and how much may be unacknowledged. `password` is the device's token; with neither user name nor
+    password the client is anonymous.
+    """
 
     client_id: str
     user_name: str
@@ -88,9 +90,12 @@ def _string(text: str) -> bytes:
 
 def connect_packet(settings: Settings) -> bytes:
     """CONNECT (§3.1) with user name, password and CleanSession 0: what was in flight stays so [MQTT-4.4.0-1]."""
-    flags = 0b1100_0000
+    named = bool(settings.user_name or settings.password)
+    flags = 0b1100_0000 if named else 0
     body = b"\x00\x04MQTT\x04" + bytes((flags,)) + settings.keep_alive_s.to_bytes(2, "big")
-    body += _string(settings.client_id) + _string(settings.user_name) + _string(settings.password)
+    body += _string(settings.client_id)
+    if named:
+        body += _string(settings.user_name) + _string(settings.password)
     return bytes((_CONNECT,)) + _length(len(body)) + body
 
 
@@ -148,6 +153,11 @@ class MqttClient:
     def publish(self, topic: str, payload: bytes) -> None:
         """Take over one message; it leaves in this order, as soon as the window has room."""
         self._waiting.append(_Pending(_string(topic), payload))
+
+    def publish_at_most_once(self, topic: str, payload: bytes) -> None:
+        """Say something at QoS 0 on this connection (call it only while `connected`): it is not remembered."""
+        name = _string(topic)
+        self._outbox.append(bytes((_PUBLISH_QOS0,)) + _length(len(name) + len(payload)) + name + payload)
 
     def receive(self, data: bytes, now: float) -> int:
         """Messages acknowledged by `data`. PeerError: close the connection; messages in flight are kept."""

@@ -22,6 +22,7 @@ COMMANDS = {
     "device": Lazy("ringmain.apps.cli.device:device", "Import, add, list and move devices through their lifecycle."),
     "tariff": Lazy("ringmain.apps.cli.tariff:tariff", "Check tariff files and put them on the platform."),
     "bill": Lazy("ringmain.apps.cli.bill:bill", "List bills and show one."),
+    "simulate": Lazy("ringmain.apps.cli.simulate:simulate", "Devices that are not there, to any server."),
     "config": Lazy("ringmain.apps.cli.config:config", "Show and check the configuration."),
     "version": Lazy("ringmain.apps.cli.version:version", "Print the version."),
 }
