@@ -38,7 +38,7 @@ expected-statuses = ["2xx", "401", "403", "404", "409", "422"]
 "body.usage_point" = { dictionary = "names", probability = 0.5 }
 "body.tariff" = { dictionary = "names", probability = 0.5 }
 [dictionaries.names]
-values = ["meter-1", "home", "smith", "flat", "main"]
+values = ["meter-1", "home", "smith", "flat", "main", "gw-1"]
 [dictionaries.numbers]
 values = [1, 2]
 [dictionaries.channels]

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from ringmain.gateway.authenticate import Authenticator, NotPermitted
+from ringmain.gateway.columns import OpenBatch
 from ringmain.gateway.connections import SessionWatch
 from ringmain.gateway.pipeline import Authenticated, Pipeline
 from ringmain.model.device import Principal
@@ -28,6 +29,10 @@ BODIES_BYTES_MAX = 256 * 1024 * 1024
 """Of all requests at a time, until they are answered: one device must not be able to fill the memory."""
 
 RETRY_AFTER_S = 5
+
+
+TELEMETRY = b"telemetry"
+"""The topic of a body that is posted."""
 
 
 class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -118,18 +123,19 @@ class HttpTelemetry:
         finally:
             self._held_bytes -= sum(map(len, chunks))
 
-    async def take(self, principal: Principal, payload: bytes) -> Answer:
-        """Bring one payload of a device into the log, and say what became of it once that is durable."""
+    async def take(self, principal: Principal, payload: bytes, topic: bytes = TELEMETRY) -> Answer:
+        """Bring one payload of a device into the log, as if it had come on that topic, and say what became of it once
+        that is durable.
+        """
         who, waiting = self._pipeline.admit(principal), Waiting()
         batch = self._pipeline.intake.batch()
-        before = batch.readings()
-        done = self._pipeline.uplink(Authenticated(who, "http", [b"telemetry"], [payload], [b""]), waiting)
-        accepted = batch.readings() - before
+        before = _outcomes(batch)
+        done = self._pipeline.uplink(Authenticated(who, "http", [topic], [payload], [b""]), waiting)
+        accepted, rejected, letters = (now - then for now, then in zip(_outcomes(batch), before, strict=True))
         await waiting.durable()
         dead = done[0].dead_letters
-        if dead:
-            return Answer(1, 0, 0, 1, dead[0].reason, dead[0].detail)
-        return Answer(accepted, accepted, 0, 0)
+        reason, detail = (dead[0].reason, dead[0].detail) if dead else (done[0].reason, "")
+        return Answer(accepted + rejected + letters, accepted, rejected, letters, reason, detail)
 
     async def _sign_in(self, headers: Mapping[bytes, bytes]) -> Principal:
         try:
@@ -182,6 +188,11 @@ class HttpTelemetry:
             f"a body of {size} bytes or more, the limit is {self._body_bytes_max}; nothing was taken",
             "send smaller batches",
         )
+
+
+def _outcomes(batch: OpenBatch) -> tuple[int, int, int]:
+    """Readings, rejections and dead letters of a batch so far."""
+    return batch.readings(), sum(batch.rejections.values()), len(batch.dead_letters)
 
 
 async def _send_problem(send: Send, error: RingmainError) -> None:

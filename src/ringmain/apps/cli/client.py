@@ -107,6 +107,11 @@ class Client:
         """The decoded answer to PUT of JSON."""
         return self._ask("PUT", path, msgspec.json.encode(body), "application/json")
 
+    def delete(self, path: str, query: Mapping[str, object] | None = None) -> Any:
+        """The decoded answer to DELETE."""
+        named = {name: value for name, value in (query or {}).items() if value is not None}
+        return self._ask("DELETE", f"{path}?{urlencode(named)}" if named else path, None, "")
+
     def post_csv(self, path: str, text: str) -> Any:
         """The decoded answer to POST of a CSV file."""
         return self._ask("POST", path, text.encode(), "text/csv")

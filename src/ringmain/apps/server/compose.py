@@ -14,6 +14,7 @@ import msgspec
 from ringmain import __version__
 from ringmain.apps.config import Config
 from ringmain.apps.observe import Metrics, new_metrics
+from ringmain.apps.server.announced import AnnouncedRegistry
 from ringmain.apps.server.api.context import Context
 from ringmain.apps.server.api.context import Intake as Replayed
 from ringmain.apps.server.books import Books
@@ -27,12 +28,13 @@ from ringmain.apps.server.fresh import (
     FreshTimeSeries,
     FreshWindows,
 )
+from ringmain.apps.server.gateways import GatewayRooms
 from ringmain.apps.server.identity import Identity
 from ringmain.apps.server.provisioning import ClaimDesk
 from ringmain.apps.server.stores import MAINTAINED_SIZES, Stores
 from ringmain.gateway.authenticate import Authenticator
 from ringmain.gateway.connections import Connections
-from ringmain.gateway.http import HttpTelemetry
+from ringmain.gateway.http import TELEMETRY, HttpTelemetry
 from ringmain.gateway.intake import Intake
 from ringmain.gateway.mqtt import MqttDoor
 from ringmain.gateway.pipeline import Pipeline
@@ -45,6 +47,7 @@ from ringmain.metering.documents import Documents
 from ringmain.metering.street import Street
 from ringmain.model.device import PERMISSIONS, Device, LifecycleState, Principal, Telemetry
 from ringmain.model.errors import Failed, Refused
+from ringmain.model.gateway import GATEWAY_PROFILE
 from ringmain.model.ids import DEFAULT_TENANT, DeviceKey, Offset
 from ringmain.model.site import Site
 from ringmain.ports.clock import Clock
@@ -85,7 +88,7 @@ class House:
         self.config = config
         self.clock = clock
         self.stores = stores
-        self.registry = stores.registry
+        self.registry = AnnouncedRegistry(stores.registry, self._devices_made)
         self.directory = stores.directory
         self.credentials = stores.credentials
         self.ledger = stores.ledger
@@ -105,9 +108,14 @@ class House:
     async def open(self, identity: Identity) -> Self:
         """Wire the rooms and let them find out where they were."""
         await self._first_tenant(identity)
-        await self.zones.load()
         self._wire_services()
+        self.gateways = GatewayRooms(
+            self.stores, self.connections, self.sessions, self.clock, self.tokens, identity.pepper
+        )
+        self.on_redeemed.append(self.gateways.service.redeemed)
         self._wire_gateway()
+        await self.zones.load(self.gateways.service.know)
+        await self.gateways.service.start()
         await self.sessions.start()
         await self.ingestion.start()
         return self
@@ -164,7 +172,9 @@ class House:
             self.intake,
             JsonTelemetry(),
             self.connections,
+            lanes=self.gateways.lanes,
             translators={
+                **self.gateways.translators,
                 Purpose.CLAIMS: GatewayClaims(
                     lambda gateway, payload: self.claim_desk.passed_on(gateway.key, payload, self._tasks)
                 ),
@@ -191,6 +201,7 @@ class House:
             ("sessions", self.sessions.run()),
             ("aggregation", self.aggregation.run()),
             ("zones", self.zones.run()),
+            ("gateways", self.gateways.service.run()),
             ("watch", self.watch()),
         )
 
@@ -216,6 +227,7 @@ class House:
             on_closed=self.books.closed,
             on_refused=self.books.refused,
             on_dropped=self.books.dropped,
+            on_listening=self.gateways.service.listening,
         )
 
     def context(self, addresses: Sequence[tuple[str, str]]) -> Context:
@@ -235,6 +247,7 @@ class House:
             certificates=self.certificates,
             claim_answer=self.claim_desk.answer,
             sessions=self.sessions,
+            gateways=self.gateways.service,
             documents=self.documents,
             billing=self.billing,
             analytics=self.analytics,
@@ -259,6 +272,10 @@ class House:
         except Failed as failed:
             log.error("%s; the log keeps what the store has not taken", failed.detail)
         await self.sessions.flush()
+        try:
+            await self.gateways.service.documents.flush()
+        except Failed as failed:
+            log.error("%s; the last reports of gateways are those written before", failed.detail)
         await self.stores.close()
 
     # -- news between the rooms -----------------------------------------------------------------------------
@@ -290,10 +307,17 @@ class House:
         if 0 < status.sleep_s <= SLEEP_S_MAX:
             self.sessions.sleeping(device, self.clock.now_ms() + status.sleep_s * 1000)
 
+    def _devices_made(self, devices: Sequence[Device]) -> None:
+        """A device behind a gateway never signs in: its zone has to be known before its first reading is stored."""
+        for device in devices:
+            self.zones.note(device)
+        self.gateways.service.know(devices)
+
     def _device_changed(self, device: Device, before: LifecycleState) -> None:
         """A committed transition: those who may no longer be here are cut now, within the same turn of the loop."""
         self.connections.changed(device.key)
         self.zones.note(device)
+        self.gateways.service.device_changed(device, before)
         notice = {"state": device.state, "before": before}
         self.connections.notify(device.key, "lifecycle", msgspec.json.encode(notice))
         if device.state is before:
@@ -350,7 +374,8 @@ class House:
         profile = await self.directory.profile(device.tenant, device.profile) if device else None
         if device is None or profile is None:
             raise Refused("not_found", "the device of this dead letter is not known", "it stays where it is")
-        answer = await self.telemetry.take(Principal(device, profile), letter.payload)
+        topic = letter.topic.encode() if device.profile == GATEWAY_PROFILE else TELEMETRY
+        answer = await self.telemetry.take(Principal(device, profile), letter.payload, topic)
         return Replayed(answer.received, answer.accepted, answer.rejected, answer.dead_lettered)
 
     async def watch(self) -> None:

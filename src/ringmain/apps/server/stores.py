@@ -13,7 +13,9 @@ import msgspec
 from ringmain.adapters.embedded.claims import Claims as EmbeddedClaims
 from ringmain.adapters.embedded.credentials import Credentials as EmbeddedCredentials
 from ringmain.adapters.embedded.database import Database
+from ringmain.adapters.embedded.delegations import Delegations as EmbeddedDelegations
 from ringmain.adapters.embedded.directory import Directory as EmbeddedDirectory
+from ringmain.adapters.embedded.gateway_documents import GatewayDocuments as EmbeddedGatewayDocuments
 from ringmain.adapters.embedded.ledger import Ledger as EmbeddedLedger
 from ringmain.adapters.embedded.presence import Presence as EmbeddedPresence
 from ringmain.adapters.embedded.queue import EmbeddedQueue
@@ -25,7 +27,9 @@ from ringmain.model.errors import Failed
 from ringmain.ports.claims import Claims
 from ringmain.ports.clock import Clock
 from ringmain.ports.credentials import Credentials
+from ringmain.ports.delegations import Delegations
 from ringmain.ports.directory import Directory
+from ringmain.ports.gateway_documents import GatewayDocuments
 from ringmain.ports.ledger import Ledger
 from ringmain.ports.load import Load
 from ringmain.ports.outcomes import Outcomes
@@ -79,6 +83,8 @@ class Stores(msgspec.Struct, frozen=True):
     directory: Directory
     credentials: Credentials
     claims: Claims
+    delegations: Delegations
+    gateway_documents: GatewayDocuments
     ledger: Ledger
     presence: Presence
     queue: Log
@@ -120,6 +126,8 @@ async def open_stores(config: Config, clock: Clock) -> Stores:
             directory=directory,
             credentials=credentials,
             claims=EmbeddedClaims(database, registry, credentials),
+            delegations=EmbeddedDelegations(database),
+            gateway_documents=EmbeddedGatewayDocuments(database),
             ledger=EmbeddedLedger(database),
             presence=EmbeddedPresence(database),
             queue=queue,

@@ -6,6 +6,7 @@ runs are loaded at the start. A changed site is noticed within `REFRESH_S`.
 
 import asyncio
 import logging
+from collections.abc import Callable, Sequence
 
 from ringmain.model.device import Device
 from ringmain.model.errors import Failed
@@ -38,14 +39,15 @@ class Zones:
         """A device signed in."""
         self._devices[device.key] = (device.tenant, device.site)
 
-    async def load(self) -> None:
-        """All sites and all devices."""
+    async def load(self, also: Callable[[Sequence[Device]], None] = lambda _: None) -> None:
+        """All sites and all devices; `also` is told of the devices, since they are read anyhow."""
         await self._load_sites()
         for tenant in await self._directory.tenants():
             after: DeviceId | None = None
             while devices := await self._registry.page(tenant, after=after, limit=PAGE):
                 for device in devices:
                     self.note(device)
+                also(devices)
                 after = devices[-1].id
 
     async def run(self) -> None:

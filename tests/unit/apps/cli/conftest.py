@@ -47,6 +47,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     do_POST = do_GET  # noqa: N815  # http.server's own spelling
     do_PUT = do_GET  # noqa: N815
+    do_DELETE = do_GET  # noqa: N815
 
     def address_string(self) -> str:
         return "unix"

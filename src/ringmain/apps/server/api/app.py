@@ -20,6 +20,7 @@ from ringmain.apps.server.api.routes import (
     devices,
     directory,
     documents,
+    gateways,
     health,
     load,
     platform,
@@ -39,6 +40,7 @@ def routes(context: Context) -> tuple[Route, ...]:
     found = [
         *devices.ROUTES,
         *claims.ROUTES,
+        *gateways.ROUTES,
         *sessions.ROUTES,
         *readings.ROUTES,
         *analytics.ROUTES,

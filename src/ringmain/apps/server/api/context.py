@@ -20,6 +20,7 @@ from ringmain.ports.queue import QueueStatus
 from ringmain.ports.registry import Registry
 from ringmain.ports.timeseries import TimeSeries
 from ringmain.ports.windows import Windows
+from ringmain.services.gateways.service import Gateways
 from ringmain.services.lifecycle.certificates import Certificates
 from ringmain.services.lifecycle.claims import Claims, Provisioned
 from ringmain.services.lifecycle.service import Lifecycle
@@ -61,6 +62,7 @@ class Context:
     certificates: Certificates
     claim_answer: Callable[[Provisioned], ClaimAnswer]
     sessions: Sessions
+    gateways: Gateways
     documents: Documents
     billing: Billing
     analytics: Analytics

@@ -65,6 +65,8 @@ BODIES = {
     "make_claim": {},
     "redeem_claim": {},
     "issue_certificate": {"csr": CSR},
+    "put_delegations": {"devices": ["meter-1"]},
+    "put_gateway_settings": {"keep_alive_s": 30},
 }
 NAMES = {"devices": "meter-1", "sites": "main", "tariffs": "flat", "usage-points": "home", "installations": "home"}
 NAMES |= {
@@ -74,6 +76,8 @@ NAMES |= {
     "tenants": "acme",
     "profiles": "meter",
     "certificates": "a1",
+    "gateways": "gw-1",
+    "delegations": "meter-1",
 }
 SPANS = {
     "list_windows": "?channel=energy_wh&size=1h&from=2013-01-01T00:00:00Z&to=2013-01-03T00:00:00Z",

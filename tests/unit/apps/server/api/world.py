@@ -3,7 +3,7 @@
 `acme` has something of everything; `rival` has an admin and nothing else.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -18,12 +18,15 @@ from msgspec.structs import replace as replace_struct
 from ringmain.adapters.simulated.claims import Claims as ClaimsHome
 from ringmain.adapters.simulated.clock import SimulatedClock
 from ringmain.adapters.simulated.credentials import Credentials
+from ringmain.adapters.simulated.delegations import Delegations
 from ringmain.adapters.simulated.directory import Directory
+from ringmain.adapters.simulated.gateway_documents import GatewayDocuments
 from ringmain.adapters.simulated.ledger import Ledger
 from ringmain.adapters.simulated.presence import Presence
 from ringmain.adapters.simulated.queue import SimulatedQueue
 from ringmain.adapters.simulated.registry import Registry
 from ringmain.adapters.simulated.timeseries import SimulatedTimeSeries
+from ringmain.apps.server.announced import AnnouncedRegistry
 from ringmain.apps.server.api.app import api
 from ringmain.apps.server.api.context import Context, Intake
 from ringmain.apps.server.certificates import new_ca
@@ -42,6 +45,7 @@ from ringmain.ports.credentials import Holder, Role
 from ringmain.ports.outcomes import StoredDeadLetter
 from ringmain.ports.queue import Entry
 from ringmain.services.aggregation.windows import SitePlan
+from ringmain.services.gateways.service import Gateways
 from ringmain.services.lifecycle.certificates import Certificates
 from ringmain.services.lifecycle.claims import Claims
 from ringmain.services.lifecycle.service import Lifecycle
@@ -118,15 +122,27 @@ async def make_world(**changes: Any) -> World:
     clock, queue = SimulatedClock(NOW_MS), SimulatedQueue()
     directory, ledger = Directory(), Ledger()
     credentials = Credentials(directory)
-    registry = Registry(directory, credentials)
+    home = Registry(directory, credentials)
+    registry = AnnouncedRegistry(home, lambda devices: gateways.know(devices))  # noqa: PLW0108 - made below
     timeseries = SimulatedTimeSeries(SitePlan(("1h", "day"), lambda _: "Europe/London"), clock)
     tokens = TokenDigest(b"p" * 32)
     sessions = Sessions(Presence(), clock)
     await sessions.start()
     documents = Documents(ledger, registry, directory, clock)
-    lifecycle = Lifecycle(registry, directory, credentials, clock, tokens)
+    gateways = Gateways(
+        Delegations(registry),
+        GatewayDocuments(registry),
+        registry,
+        directory,
+        clock,
+        secrets=_no_secrets,
+        salt=lambda _: b"s" * 32,
+        send=lambda *_: True,
+        is_there=lambda _: False,
+    )
+    lifecycle = Lifecycle(registry, directory, credentials, clock, tokens, [gateways.device_changed])
     issue = Issuer(CA)
-    claims = Claims(lifecycle, registry, ClaimsHome(registry, credentials), clock, tokens, issue)
+    claims = Claims(lifecycle, registry, ClaimsHome(home, credentials), clock, tokens, issue)
     replayed: list[StoredDeadLetter] = []
     not_ready: list[str] = []
 
@@ -149,6 +165,7 @@ async def make_world(**changes: Any) -> World:
         certificates=Certificates(lifecycle, registry, credentials, clock, tokens, issue),
         claim_answer=ClaimDesk(claims, Connections(), issue.ca_pem).answer,
         sessions=sessions,
+        gateways=gateways,
         documents=documents,
         billing=Billing(documents, ledger, timeseries, registry, clock),
         analytics=Analytics(timeseries, registry, directory),
@@ -170,12 +187,18 @@ async def make_world(**changes: Any) -> World:
     return World(replace(context, **changes), clock, queue, timeseries, replayed, not_ready)
 
 
+async def _no_secrets(_: Sequence[DeviceKey]) -> Mapping[DeviceKey, Sequence[bytes]]:
+    return {}
+
+
 async def furnish(world: World) -> None:
     """Give `acme` a meter with two days of readings, a duplicate, a conflict, a rejection and a dead letter, and
     everything that a bill needs. All through the API, but for what a device says.
     """
     async with world.client() as client:
         await provision(client)
+        assert (await client.post("/api/v1/devices", json={"id": "gw-1", "profile": "gateway"})).is_success
+        assert (await client.put("/api/v1/gateways/gw-1/delegations", json={"devices": ["meter-1"]})).is_success
     key = await world.key_of("meter-1")
     holder, digest = Holder(ACME, "meter-1", device=key), world.context.tokens.of_certificate(CERTIFICATE.der)
     await world.context.credentials.grant(digest, holder, NOW_MS, certificate=CERTIFICATE)

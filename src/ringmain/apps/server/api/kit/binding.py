@@ -61,7 +61,7 @@ async def bind_body(route: Route, request: Request) -> Any:
         return _decoder(route.body).decode(body)
     except msgspec.ValidationError as error:
         what, place = place_of(error)
-        raise Rejected("invalid_request", f"{what}.", _HINT, path=place) from error
+        raise Rejected(route.misfit, f"{what}.", _HINT, path=place) from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Rejected("invalid_request", f"The body is not JSON: {error}.", _HINT, path="$") from error
 

@@ -57,9 +57,10 @@ class Route:
     """One operation. `handler(context, call)` answers with an instance of `answer`, `bytes`, or a `Reply`.
 
     `role` is the least role that may call it; None makes it public, unless its `scheme` is `claim`: then the request
-    carries a token that the handler judges. `statuses` are the successes it can answer
-    with, the first being its own. `problems` are codes of the error table beyond those that every route has.
-    `scheme` is the kind of token, by its name in the document; another app judges any but `token`.
+    carries a token that the handler judges. `statuses` are the successes it can answer with, the first being its own.
+    `problems` are codes of the error table beyond those that every route has; `misfit` is the code for a body that is
+    JSON and does not fit its type. `scheme` is the kind of token, by its name in the document; another app judges any
+    but `token`.
     """
 
     method: str
@@ -78,6 +79,7 @@ class Route:
     body_bytes_max: int = BODY_BYTES_MAX
     body_example: Any = None
     scheme: str = "token"
+    misfit: str = "invalid_request"
 
     @property
     def path_names(self) -> tuple[str, ...]:
