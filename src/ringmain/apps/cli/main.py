@@ -20,6 +20,9 @@ COMMANDS = {
     "up": Lazy("ringmain.apps.cli.up:up", "Run the platform: MQTT, HTTP, storage and billing in one process."),
     "lab": Lazy("ringmain.apps.cli.lab:lab", "Replay a household's year over real sockets and bill it."),
     "device": Lazy("ringmain.apps.cli.device:device", "Import, add, list and move devices through their lifecycle."),
+    "gateway": Lazy(
+        "ringmain.apps.cli.gateway:gateway", "See edge gateways, give them devices to speak for, and settings."
+    ),
     "tariff": Lazy("ringmain.apps.cli.tariff:tariff", "Check tariff files and put them on the platform."),
     "bill": Lazy("ringmain.apps.cli.bill:bill", "List bills and show one."),
     "simulate": Lazy("ringmain.apps.cli.simulate:simulate", "Devices that are not there, to any server."),
