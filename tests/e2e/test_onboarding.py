@@ -232,6 +232,23 @@ def test_a_claimant_is_no_device(platform: PlatformProcess, tmp_path: Path) -> N
     assert json.loads(_ask(platform, tmp_path, claim).stdout)["state"] == "active"
 
 
+def test_through_a_gateway(platform: PlatformProcess, tmp_path: Path) -> None:
+    """What an edge does with a meter's claim: the answer comes back, and the meter is delegated to it."""
+    platform.post("/api/v1/devices", {"id": "gw-9", "profile": "gateway"})
+    keys = Keys(tmp_path, "gw-9")
+    made = platform.post("/api/v1/devices/gw-9/claims", {})["claim"]
+    keys.cert.write_text(redeem(platform, made, csr=keys.request()).json()["certificate"])
+    claim = claim_for(platform, "behind-9")
+    passed = json.dumps({"id": 7, "claim": claim, "body": {"nonce": "n" * 16}})
+    door = ["-V", "5", "-h", "127.0.0.1", "-p", str(platform.ports.mqtts), "--cafile", str(platform.ca)]
+    mine = ["--cert", str(keys.cert), "--key", str(keys.key), "-q", "1", "-W", "5"]
+    topics = ["-t", "devices/gw-9/claims", "-e", "devices/gw-9/claims/answers", "-m", passed]
+    done = run(["mosquitto_rr", *door, *mine, *topics], tmp_path)
+    told = json.loads(done.stdout)
+    assert (told["id"], told["answer"]["device"], told["answer"]["state"]) == (7, "behind-9", "active")
+    assert redeem(platform, claim, nonce="n" * 16).json() == told["answer"]
+
+
 def test_a_claim_survives_the_end_of_the_platform(platform: PlatformProcess) -> None:
     """Killed behind the answer that nobody heard; the same claimant hears it from the next process."""
     claim = claim_for(platform, "crash-1")

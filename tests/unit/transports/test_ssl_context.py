@@ -2,11 +2,20 @@
 
 import ssl
 import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+from ringmain.apps.server.certificates import Pair, new_ca
+from ringmain.apps.server.client_certificates import Issuer, pem_of
 from ringmain.apps.server.identity import Identity, load_or_create
+from ringmain.model.device import Device, LifecycleState
+from ringmain.model.time import instant_of
 from ringmain.transports.ssl_context import client_context, server_context
 
 
@@ -18,6 +27,11 @@ def identity(tmp_path: Path) -> Identity:
 
 def handshake(server: ssl.SSLContext, client: ssl.SSLContext, name: str) -> ssl.SSLObject:
     """Runs both ends against each other; returns the client's."""
+    return handshakes(server, client, name)[0]
+
+
+def handshakes(server: ssl.SSLContext, client: ssl.SSLContext, name: str) -> tuple[ssl.SSLObject, ssl.SSLObject]:
+    """Both ends. With TLS 1.3 a server refuses a client's certificate only after the client is content."""
     to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
     here = client.wrap_bio(to_client, to_server, server_hostname=name)
     there = server.wrap_bio(to_server, to_client, server_side=True)
@@ -30,7 +44,7 @@ def handshake(server: ssl.SSLContext, client: ssl.SSLContext, name: str) -> ssl.
             except ssl.SSLWantReadError:
                 continue
         if len(finished) == 2:
-            return here
+            return here, there
     raise AssertionError("the handshake does not end")
 
 
@@ -86,3 +100,61 @@ def test_another_ca_is_refused(identity: Identity, tmp_path: Path) -> None:
 
 def test_the_systems_own_cas_are_not_trusted(identity: Identity) -> None:
     assert client_context(identity.ca_path).cert_store_stats()["x509"] == 1
+
+
+class Client:
+    """A client with a certificate of a CA, as files."""
+
+    def __init__(self, folder: Path, ca: Pair, at: datetime) -> None:
+        key = ec.generate_private_key(ec.SECP256R1())
+        csr = x509.CertificateSigningRequestBuilder(x509.Name([])).sign(key, SHA256()).public_bytes(Encoding.PEM)
+        device = Device(1, "default", "gw-1", "gateway", LifecycleState.ACTIVE, "main", 0, 0)
+        self.der = Issuer(ca)(csr.decode(), device, instant_of(at)).certificate.der
+        self.cert, self.key = folder / "client.pem", folder / "client.key"
+        self.cert.write_text(pem_of(self.der))
+        self.key.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+
+    def context(self, trusts: Path) -> ssl.SSLContext:
+        context = client_context(trusts)
+        context.load_cert_chain(self.cert, self.key)
+        return context
+
+
+NOW = datetime.now(UTC)
+
+
+def test_a_client_certificate_of_our_ca_is_handed_on(identity: Identity, tmp_path: Path) -> None:
+    client = Client(tmp_path, identity.ca, NOW)
+    server = server_context(identity.cert_path, identity.key_path, identity.ca_path)
+    _, there = handshakes(server, client.context(identity.ca_path), "localhost")
+    assert there.getpeercert(binary_form=True) == client.der
+
+
+def test_a_client_may_come_without(identity: Identity) -> None:
+    server = server_context(identity.cert_path, identity.key_path, identity.ca_path)
+    _, there = handshakes(server, client_context(identity.ca_path), "localhost")
+    assert there.getpeercert(binary_form=True) is None
+
+
+def test_nobody_is_asked_where_there_is_no_ca(identity: Identity, tmp_path: Path) -> None:
+    client = Client(tmp_path, identity.ca, NOW)
+    server = server_context(identity.cert_path, identity.key_path)
+    _, there = handshakes(server, client.context(identity.ca_path), "localhost")
+    assert there.getpeercert(binary_form=True) is None
+
+
+@pytest.mark.parametrize("why", ["foreign", "expired", "not yet", "a server's"])
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_a_client_certificate_that_is_not_good_ends_the_handshake(
+    identity: Identity, tmp_path: Path, why: str, version: ssl.TLSVersion
+) -> None:
+    ca = new_ca(NOW) if why == "foreign" else identity.ca
+    days = {"expired": -398, "not yet": 3}.get(why, 0)
+    client = Client(tmp_path, ca, NOW + timedelta(days=days))
+    if why == "a server's":
+        client.cert, client.key = identity.cert_path, identity.key_path
+    context = client.context(identity.ca_path)
+    context.minimum_version = context.maximum_version = version
+    server = server_context(identity.cert_path, identity.key_path, identity.ca_path)
+    with pytest.raises(ssl.SSLCertVerificationError):
+        handshakes(server, context, "localhost")

@@ -13,7 +13,7 @@ from msgspec import Meta
 
 from ringmain.apps.server.client_certificates import pem_of
 from ringmain.gateway.connections import Connections
-from ringmain.gateway.provisioning import answer_of
+from ringmain.gateway.provisioning import answer_of, error_answer
 from ringmain.model.device import LifecycleState
 from ringmain.model.errors import Refused
 from ringmain.model.ids import DeviceKey
@@ -86,22 +86,30 @@ class ClaimDesk:
         except Refused as refused:
             log.warning("a gateway passed on what is no claim: %s", refused.detail)
             return
-        tasks.create_task(self._tell(gateway, passed))
-
-    async def _tell(self, gateway: DeviceKey, passed: PassedOn) -> None:
+        if self._under_way >= UNDER_WAY_MAX:
+            self._tell(gateway, passed.id, error_answer(_too_many()))
+            return
         self._under_way += 1
+        tasks.create_task(self._redeem_through(gateway, passed))
+
+    async def _redeem_through(self, gateway: DeviceKey, passed: PassedOn) -> None:
         try:
             answer = await answer_of(self._through(gateway, passed))
         finally:
             self._under_way -= 1
-        told = msgspec.json.encode(_PassedAnswer(passed.id, msgspec.Raw(answer)))
-        self._connections.notify(gateway, "claims/answers", told)
+        self._tell(gateway, passed.id, answer)
 
     async def _through(self, gateway: DeviceKey, passed: PassedOn) -> bytes:
-        if self._under_way > UNDER_WAY_MAX:
-            raise Refused("unavailable", "too many claims at a time; the claim is still good", "try again later")
         request = _decoded(passed.body, ClaimRequest)
         return msgspec.json.encode(self.answer(await self._claims.redeem(passed.claim, request, via=gateway)))
+
+    def _tell(self, gateway: DeviceKey, id: int, answer: bytes) -> None:
+        """At most once: a gateway that does not hear it asks again, and the same claimant is answered again."""
+        self._connections.notify(gateway, "claims/answers", msgspec.json.encode(_PassedAnswer(id, msgspec.Raw(answer))))
+
+
+def _too_many() -> Refused:
+    return Refused("unavailable", "too many claims at a time; the claim is still good", "try again later")
 
 
 def _decoded(body: bytes | msgspec.Raw, kind: type[T]) -> T:

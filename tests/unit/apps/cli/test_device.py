@@ -161,3 +161,26 @@ def test_a_tenant_has_a_name(tenant: str, alone: Path, capsys: pytest.CaptureFix
 def test_import_into_a_tenant_that_is_not_there(alone: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["--tenant", "lab", "device", "add", "m-1"]) == Exit.REFUSED
     assert "lab" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("options", "wanted"),
+    [
+        ([], {"activate": True}),
+        (["--ttl-s", "3600"], {"activate": True, "ttl_s": 3600}),
+        (["--no-activate"], {"activate": False}),
+    ],
+)
+def test_claim(options: list[str], wanted: object, platform, capsys: pytest.CaptureFixture[str]) -> None:
+    platform.answers["POST", "/api/v1/devices/m-1/claims"] = (201, {"claim": "rmc_x", "expires_at": "e"})
+    assert run(["device", "claim", "m-1", "-o", "json", *options]) == Exit.OK
+    assert json.loads(capsys.readouterr().out) == {"id": "m-1", "claim": "rmc_x", "expires_at": "e"}
+    assert [json.loads(body) for *_, body in platform.requests] == [wanted]
+
+
+def test_claim_of_a_device_that_is_registered_with_it(platform, capsys: pytest.CaptureFixture[str]) -> None:
+    platform.answers["POST", "/api/v1/devices"] = (201, DEVICE)
+    platform.answers["POST", "/api/v1/devices/m-1/claims"] = (201, {"claim": "rmc_x", "expires_at": "e"})
+    assert run(["device", "claim", "m-1", "--profile", "meter", "-o", "csv"]) == Exit.OK
+    assert capsys.readouterr().out.splitlines()[1] == "m-1,rmc_x,e"
+    assert json.loads(platform.requests[0][3]) == {"id": "m-1", "profile": "meter"}
