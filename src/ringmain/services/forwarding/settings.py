@@ -103,9 +103,9 @@ class SettingsKeeper:
                 if self._held.state is SettingsState.TRIAL:
                     await self._settle_trial()
                 else:
+                    await self._work.wait()
                     self._work.clear()
                     await self._take_offer()
-                    await self._work.wait()
             except Failed as failed:
                 log.error("settings could not be kept: %s; those in force stay", failed.detail)
                 await asyncio.sleep(1.0)

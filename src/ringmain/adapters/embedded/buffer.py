@@ -1,0 +1,314 @@
+"""The buffer's embedded home: rows in one SQLite file (`buffer_file`), an index of them in memory.
+
+The index has a few numbers a row, and rows are sealed into chunks of thousands of readings, so that it stays small
+however much is buffered: 40 million readings are some 3,400 rows. Bodies are read from the file, the newest from
+memory.
+"""
+
+import asyncio
+import contextlib
+import logging
+import os
+import sqlite3
+import zlib
+from collections import Counter
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Self
+
+from ringmain.adapters.embedded.buffer_file import BufferFile
+from ringmain.adapters.embedded.buffer_index import BufferIndex, Facts
+from ringmain.model.batch import decode_batch
+from ringmain.model.errors import Failed, Refused
+from ringmain.model.ids import DeviceId, Offset
+from ringmain.ports.buffer import BufferStatus, Dropped, Row, SealedRow
+
+log = logging.getLogger(__name__)
+
+RECENT_BYTES_MAX = 2 * 1024 * 1024
+"""Newest raw bodies kept in memory: live readings go up without being read back."""
+
+SETTLE_WITHIN_S = 1.0
+"""What the platform has answered for is deleted with the next commit, or after so long."""
+
+FREE_LOOK_S = 1.0
+"""How old our knowledge of the disk's free space may be."""
+
+
+class EmbeddedBuffer:
+    """Home of `ports.buffer.Buffer`."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._loop = asyncio.get_running_loop()
+        self._file = BufferFile(path)
+        self._reader = ThreadPoolExecutor(1, "buffer-reader")
+        self._index = BufferIndex()
+        self._recent: dict[Offset, bytes] = {}
+        self._recent_bytes = 0
+        self._settled: list[Offset] = []
+        self._settling: asyncio.TimerHandle | None = None
+        self._deleting: asyncio.Task[None] | None = None
+        self._arrived = asyncio.Event()
+        self._bytes_max = self._free_min = 0
+        self._free_bytes, self._free_at_s = 0, float("-inf")
+
+    @classmethod
+    async def open(cls, path: Path) -> Self:
+        """Open or create. `Failed` where the file can not be used."""
+        buffer = cls(path)
+        try:
+            await buffer._loop.run_in_executor(buffer._reader, buffer._prepare)
+        except BaseException:
+            buffer._reader.shutdown()
+            raise
+        return buffer
+
+    def limit(self, bytes_max: int, free_bytes_min: int) -> None:
+        """How large it may grow and what it leaves free; 0 is no limit."""
+        self._bytes_max, self._free_min = bytes_max, free_bytes_min
+
+    # -- port -----------------------------------------------------------------------------------------------
+
+    async def append(self, body: bytes) -> Offset:
+        """See `ports.buffer`."""
+        self._refuse_when_full(len(body))
+        facts = _facts_of(body)
+
+        def insert(connection: sqlite3.Connection) -> Offset:
+            connection.execute(_COUNT, ("taken", facts.readings))
+            return _insert(connection, facts, body)
+
+        offset = await self._file.run(insert)
+        self._index.add(offset, facts)
+        self._index.taken += facts.readings
+        self._remember(offset, body)
+        arrived, self._arrived = self._arrived, asyncio.Event()
+        arrived.set()
+        return offset
+
+    async def read(self, after: Offset, bytes_max: int, *, sealed: bool | None = None) -> Sequence[Row]:
+        """See `ports.buffer`."""
+        chosen = self._index.behind(after, bytes_max, sealed)
+        missing = [offset for offset in chosen if offset not in self._recent]
+        bodies = await self._loop.run_in_executor(self._reader, self._fetch, missing) if missing else {}
+        rows = []
+        for offset, facts in chosen.items():
+            body = self._recent.get(offset) or bodies.get(offset)
+            if body is not None and offset in self._index:
+                rows.append(Row(offset, facts.sealed, facts.readings, facts.first_ms, facts.last_ms, body))
+        damaged = [offset for offset in missing if bodies.get(offset, b"") is None]
+        if damaged:
+            await self._put_aside(damaged)
+        if not rows and chosen:  # all of them went meanwhile: look behind them
+            return await self.read(max(chosen), bytes_max, sealed=sealed)
+        return rows
+
+    async def wait(self, after: Offset) -> None:
+        """See `ports.buffer`."""
+        while self._index.last_raw <= after:
+            await self._arrived.wait()
+
+    async def settle(self, offsets: Sequence[Offset]) -> None:
+        """See `ports.buffer`."""
+        for offset in offsets:
+            facts = self._index.remove(offset)
+            if facts:
+                self._index.settled += facts.readings
+                self._settled.append(offset)
+                self._forget(offset)
+        if self._settled and self._settling is None and self._deleting is None:
+            self._settling = self._loop.call_later(SETTLE_WITHIN_S, self._delete_soon)
+
+    async def replace(
+        self, offsets: Sequence[Offset], rows: Sequence[SealedRow], dropped: Sequence[Dropped]
+    ) -> Sequence[Offset]:
+        """See `ports.buffer`."""
+        if any(offset not in self._index for offset in offsets):
+            raise Refused("not_found", "some of these rows are gone; nothing was changed")
+        facts = [Facts(True, row.readings, row.first_ms, row.last_ms, len(row.body)) for row in rows]
+
+        def swap(connection: sqlite3.Connection) -> list[Offset]:
+            connection.executemany(_DELETE, ((offset,) for offset in offsets))
+            for each in dropped:
+                connection.execute(_DROP, (each.device, each.reason, each.count))
+            return [_insert(connection, known, row.body) for known, row in zip(facts, rows, strict=True)]
+
+        fresh = await self._file.run(swap)
+        for offset in offsets:
+            self._index.remove(offset)
+            self._forget(offset)
+        for offset, known in zip(fresh, facts, strict=True):
+            self._index.add(offset, known)
+        self._index.dropped.update({(each.device, each.reason): each.count for each in dropped})
+        return fresh
+
+    def status(self) -> BufferStatus:
+        """See `ports.buffer`."""
+        index = self._index
+        dropped = tuple(Dropped(DeviceId(device), reason, count) for (device, reason), count in index.dropped.items())
+        return BufferStatus(
+            first=index.first,
+            last=index.last,
+            rows=index.rows,
+            readings=index.readings,
+            bytes=index.bytes,
+            sealed_rows=index.sealed_rows,
+            sealed_readings=index.sealed_readings,
+            sealed_bytes=index.sealed_bytes,
+            file_bytes=self._file.file_bytes,
+            used_bytes=self._file.used_bytes,
+            free_bytes=self._free(),
+            taken=index.taken,
+            settled=index.settled,
+            dropped=dropped,
+        )
+
+    async def close(self) -> None:
+        """See `ports.buffer`."""
+        if self._settling:
+            self._settling.cancel()
+        with contextlib.suppress(Failed):
+            if self._deleting:
+                await self._deleting
+            await self._delete()
+        await self._loop.run_in_executor(self._reader, self._file.close)
+        await self._loop.run_in_executor(self._reader, self._connection.close)
+        self._reader.shutdown()
+
+    # -- room -----------------------------------------------------------------------------------------------
+
+    def _refuse_when_full(self, size: int) -> None:
+        used = self._file.used_bytes + size
+        if self._bytes_max and used > self._bytes_max:
+            raise Failed(
+                "storage_full",
+                f"the buffer holds {self._file.used_bytes:,} of {self._bytes_max:,} bytes; nothing was taken",
+                "it takes readings again when the uplink has brought some away, or with a larger buffer_bytes_max",
+            )
+        if self._free_min and self._free() < self._free_min + size:
+            raise Failed(
+                "storage_full",
+                f"the disk has {self._free():,} bytes left, {self._free_min:,} stay free; nothing was taken",
+                "free space on that disk",
+            )
+
+    def _free(self) -> int:
+        now_s = self._loop.time()
+        if now_s - self._free_at_s > FREE_LOOK_S:
+            status = os.statvfs(self._path.parent)
+            self._free_bytes, self._free_at_s = status.f_bavail * status.f_frsize, now_s
+        return self._free_bytes
+
+    def _remember(self, offset: Offset, body: bytes) -> None:
+        self._recent[offset] = body
+        self._recent_bytes += len(body)
+        while self._recent_bytes > RECENT_BYTES_MAX and len(self._recent) > 1:
+            self._forget(next(iter(self._recent)))
+
+    def _forget(self, offset: Offset) -> None:
+        body = self._recent.pop(offset, None)
+        self._recent_bytes -= len(body) if body else 0
+
+    # -- deleting -------------------------------------------------------------------------------------------
+
+    def _delete_soon(self) -> None:
+        self._settling = None
+        self._deleting = self._loop.create_task(self._delete(), name="buffer-settle")
+        self._deleting.add_done_callback(self._deleted)
+
+    def _deleted(self, task: "asyncio.Task[None]") -> None:
+        self._deleting = None
+        if not task.cancelled() and (error := task.exception()):
+            log.error("settled rows could not be deleted; they go again after a restart: %s", error)
+        elif self._settled and self._settling is None:
+            self._settling = self._loop.call_later(SETTLE_WITHIN_S, self._delete_soon)
+
+    async def _delete(self) -> None:
+        settled, self._settled = self._settled, []
+        if not settled:
+            return
+        try:
+            await self._file.run(lambda connection: _settle(connection, settled))
+        except Failed:
+            self._settled = settled + self._settled
+            raise
+
+    async def _put_aside(self, offsets: Sequence[Offset]) -> None:
+        """Rows that do not match their checksum: kept apart, counted, and out of the way of the others."""
+        log.error(
+            "%d rows of %s do not match their checksum; they are kept in its table `damaged`", len(offsets), self._path
+        )
+        await self._file.run(lambda connection: _set_aside(connection, offsets))
+        for offset in offsets:
+            facts = self._index.remove(offset)
+            self._index.dropped.update({("", "damaged"): facts.readings if facts else 0})
+
+    # -- reader's thread ------------------------------------------------------------------------------------
+
+    def _prepare(self) -> None:
+        self._file.start()
+        try:
+            self._connection = self._file.connect()
+            for offset, sealed, readings, first_ms, last_ms, size in self._connection.execute(_INDEX):
+                self._index.add(Offset(offset), Facts(bool(sealed), readings, first_ms, last_ms, size))
+            last = self._connection.execute("SELECT coalesce(max(seq), 0) FROM sqlite_sequence").fetchone()
+            self._index.last = Offset(last[0])
+            totals = dict(self._connection.execute("SELECT name, value FROM totals").fetchall())
+            self._index.taken, self._index.settled = totals.get("taken", 0), totals.get("settled", 0)
+            rows = self._connection.execute("SELECT device, reason, count FROM dropped")
+            self._index.dropped = Counter({(device, reason): count for device, reason, count in rows})
+        except sqlite3.Error as error:
+            raise self._file.failed(error) from error
+
+    def _fetch(self, offsets: Sequence[Offset]) -> dict[Offset, bytes | None]:
+        """Bodies by offset; None for one that does not match its checksum."""
+        found: dict[Offset, bytes | None] = {}
+        try:
+            for offset in offsets:
+                row = self._connection.execute("SELECT crc, body FROM rows WHERE offset = ?", (offset,)).fetchone()
+                if row is not None:
+                    found[offset] = row[1] if zlib.crc32(row[1]) == row[0] else None
+        except sqlite3.Error as error:
+            raise self._file.failed(error) from error
+        return found
+
+
+_INDEX = "SELECT offset, sealed, readings, first_ms, last_ms, length(body) FROM rows ORDER BY offset"
+_DELETE = "DELETE FROM rows WHERE offset = ?"
+_COUNT = "INSERT INTO totals VALUES (?, ?) ON CONFLICT DO UPDATE SET value = value + excluded.value"
+_DROP = "INSERT INTO dropped VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET count = count + excluded.count"
+
+
+def _facts_of(body: bytes) -> Facts:
+    """What the index keeps of a raw batch."""
+    batch = decode_batch(body)
+    stamps = [stamp for block in batch.blocks if block.messages for stamp in block.stamps.cast("q")]
+    return Facts(False, batch.readings, min(stamps, default=0), max(stamps, default=0), len(body))
+
+
+def _insert(connection: sqlite3.Connection, facts: Facts, body: bytes) -> Offset:
+    cursor = connection.execute(
+        "INSERT INTO rows (sealed, readings, first_ms, last_ms, crc, body) VALUES (?, ?, ?, ?, ?, ?)",
+        (facts.sealed, facts.readings, facts.first_ms, facts.last_ms, zlib.crc32(body), body),
+    )
+    return Offset(cursor.lastrowid or 0)
+
+
+def _settle(connection: sqlite3.Connection, offsets: Sequence[Offset]) -> None:
+    readings = 0
+    for offset in offsets:
+        row = connection.execute("SELECT readings FROM rows WHERE offset = ?", (offset,)).fetchone()
+        readings += row[0] if row else 0
+        connection.execute(_DELETE, (offset,))
+    connection.execute(_COUNT, ("settled", readings))
+
+
+def _set_aside(connection: sqlite3.Connection, offsets: Sequence[Offset]) -> None:
+    for offset in offsets:
+        row = connection.execute("SELECT readings, body FROM rows WHERE offset = ?", (offset,)).fetchone()
+        if row:
+            connection.execute("INSERT OR REPLACE INTO damaged VALUES (?, ?, ?)", (offset, *row))
+            connection.execute(_DROP, ("", "damaged", row[0]))
+            connection.execute(_DELETE, (offset,))

@@ -1,0 +1,63 @@
+"""How a demo is shown: as a live view on a terminal, or as log lines where there is none."""
+
+import time
+
+from rich.console import Console
+from rich.live import Live
+
+from ringmain.apps.demo.keys import Keys, keys_of_terminal
+from ringmain.apps.demo.plan import Options
+from ringmain.apps.demo.report import Report
+from ringmain.apps.demo.run import Demo, play
+from ringmain.apps.demo.view import Situation, banner, line, render
+from ringmain.apps.demo.watch import Figures
+
+LOG_EVERY_S = 2.0
+
+
+def headless_show(options: Options, began_s: float) -> Report:
+    """Log lines: the banner, then one line every two seconds, and whatever there is to tell."""
+    last_s = [0.0]
+
+    def show(figures: Figures, now: Situation) -> None:
+        first = figures.first_reading_s is not None and last_s[0] < began_s + figures.first_reading_s
+        if first or time.monotonic() - last_s[0] >= LOG_EVERY_S:
+            last_s[0] = time.monotonic()
+            _print(line(figures, now))
+
+    def ready(demo: Demo) -> None:
+        _print(banner(demo.addresses(), demo.hello()))
+
+    report = play(options, began_s, Keys(None), show, _print, ready)
+    _print(
+        f"ended in {report.ended_in_s:.1f} s; {report.readings_stored:,} readings are kept, the next start continues"
+    )
+    return report
+
+
+def live_show(options: Options, began_s: float) -> Report:
+    """The view, on the terminal's other screen; the banner stays on the first one."""
+    console = Console()
+    console.print("[bold]Ringmain demo[/]: starting platform, edge and homes ...")
+    with keys_of_terminal() as keys:
+        live = Live(console=console, screen=True, auto_refresh=False)
+
+        def show(figures: Figures, now: Situation) -> None:
+            live.update(render(figures, now, console.width), refresh=True)
+
+        def ready(demo: Demo) -> None:
+            console.print(banner(demo.addresses(), demo.hello()), highlight=False, soft_wrap=True)
+            live.start()
+
+        try:
+            report = play(options, began_s, keys, show, lambda _: None, ready)
+        finally:
+            live.stop()
+    console.print(
+        f"ended in {report.ended_in_s:.1f} s; {report.readings_stored:,} readings are kept, the next start continues"
+    )
+    return report
+
+
+def _print(text: str) -> None:
+    print(text, flush=True)  # noqa: T201 - a program's output
