@@ -106,7 +106,7 @@ def gateway_claim(api: Api, homes: int) -> str:
     except ApiError as error:
         if error.status != http.client.CONFLICT:
             raise
-    claim = api.send("POST", f"/api/v1/devices/{plan.GATEWAY}/claims", _Claim).claim
+    claim = api.send("POST", f"/api/v1/devices/{plan.GATEWAY}/claims", _Claim, {}).claim
     devices = [home(number) for number in range(1, homes + 1)]
     api.raw("PUT", f"/api/v1/gateways/{plan.GATEWAY}/delegations", {"devices": devices})
     settings = {"send_every_ms": 250, "keep_alive_s": 5, "answer_s": 3, "backlog_bytes_s": 200_000, "report_every_s": 5}
