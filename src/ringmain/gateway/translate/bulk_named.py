@@ -19,6 +19,8 @@ Int64s = NDArray[np.int64]
 
 FIRST, _LAST = -(1 << 63), (1 << 63) - 1
 ACCEPTED, _NOT_DELEGATED, _SUSPENDED, _NOT_ACTIVE = range(4)
+_SENDING = {state for state, row in PERMISSIONS.items() if row.telemetry is not Telemetry.REFUSED}
+_NEVER = (_LAST, FIRST)
 REASONS = ("", "not_delegated", "device_suspended", "device_not_active")
 
 
@@ -45,35 +47,32 @@ class Named:
         known = delegates.of(gateway.key)
         self.standings = [known.get(name) for name in names]
         self.lanes: list[Lane] = []
-        rows: list[tuple[int, int, int, int]] = []
-        numbers: dict[tuple[int, bool], int] = {}
+        numbers: dict[tuple[int, LifecycleState], int] = {}
+        columns: tuple[list[int], list[int], list[int], list[int]] = ([], [], [], [])
+        keys, places, until, refusals = columns
         for name, standing in zip(names, self.standings, strict=True):
             if standing is None:
-                rows.append((delegates.key_of(gateway.tenant, name) or gateway.key, 0, FIRST, _NOT_DELEGATED))
+                keys.append(delegates.key_of(gateway.tenant, name) or gateway.key)
+                places.append(0)
+                until.append(_LAST)
+                refusals.append(ACCEPTED)
                 continue
-            device, (until, refusal) = standing.device, _until(standing.device)
-            quarantined = PERMISSIONS[device.state].telemetry is Telemetry.QUARANTINED
-            # By identity first: profiles are shared, and equality looks at every channel.
-            number = numbers.setdefault((id(standing.profile), quarantined), len(self.lanes))
-            if number == len(self.lanes):
+            device = standing.device
+            # By identity: profiles are shared, and to compare them looks at every channel.
+            number = numbers.get((id(standing.profile), device.state))
+            if number is None:
+                number = numbers[id(standing.profile), device.state] = len(self.lanes)
+                quarantined = PERMISSIONS[device.state].telemetry is Telemetry.QUARANTINED
                 self.lanes.append(lanes.of(device.tenant, standing.profile, quarantined=quarantined))
-            rows.append((device.key, number, until, refusal))
-        columns = np.array(rows, np.int64).reshape(len(rows), 4)
-        self.keys, self.numbers, self.until, self.refusals = (columns[:, at].copy() for at in range(4))
-        self.begins, self.ends = self._spans()
+            end_ms, refusal = _until(device)
+            keys.append(device.key)
+            places.append(number)
+            until.append(end_ms)
+            refusals.append(refusal)
+        self.keys, self.numbers, self.until, self.refusals = (np.array(column, np.int64) for column in columns)
+        self.begins, self.ends = _spans(self.standings)
         all_ways = len(self.begins) == 1 and bool((self.begins == FIRST).all() and (self.ends == _LAST).all())
         self.open = all_ways and bool((self.until == _LAST).all())
-
-    def _spans(self) -> tuple[Int64s, Int64s]:
-        most = max((len(standing.spans) for standing in self.standings if standing), default=1)
-        begins = np.full((max(most, 1), len(self.standings)), _LAST, np.int64)
-        ends = np.full_like(begins, FIRST)
-        for place, standing in enumerate(self.standings):
-            for at, (begin, end) in enumerate(standing.spans if standing else ()):
-                # From 0 on, and without an end, is for all stamps, also those that no reading may have.
-                begins[at, place] = begin or FIRST
-                ends[at, place] = _LAST if end > INSTANT_MAX else end
-        return begins, ends
 
     def judge(self, places: Int64s, stamps: Int64s) -> Int64s:
         """For each row the index of its reason in `REASONS`."""
@@ -84,9 +83,21 @@ class Named:
         return np.where(covered, late, _NOT_DELEGATED)
 
 
+def _spans(standings: Sequence[Standing | None]) -> tuple[Int64s, Int64s]:
+    """Begins and ends of all spans, in as many rows as the device with the most of them needs."""
+    begins: list[list[int]] = []
+    ends: list[list[int]] = []
+    for at in range(max((len(it.spans) for it in standings if it), default=1)):
+        row = [it.spans[at] if it and at < len(it.spans) else _NEVER for it in standings]
+        # From 0 on, and without an end, is for all stamps, also those that no reading may have.
+        begins.append([begin or FIRST for begin, _ in row])
+        ends.append([_LAST if end > INSTANT_MAX else end for _, end in row])
+    return np.array(begins, np.int64), np.array(ends, np.int64)
+
+
 def _until(device: Device) -> tuple[int, int]:
     """From which stamp on a device's readings are refused, and why."""
-    if PERMISSIONS[device.state].telemetry is not Telemetry.REFUSED:
+    if device.state in _SENDING:
         return _LAST, ACCEPTED
     if device.state is LifecycleState.SUSPENDED:
         return device.state_since_ms, _SUSPENDED

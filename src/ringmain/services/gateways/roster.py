@@ -20,13 +20,15 @@ Listed = tuple[Standing, tuple[int, int]]
 
 def listed(standings: Iterable[Standing], now_ms: int) -> list[Listed]:
     """Who belongs on the roster, in the order of keys, each with the span that holds now or is next."""
-    found = []
-    for standing in standings:
-        if standing.device.state is not LifecycleState.DECOMMISSIONED:
-            span = next((span for span in standing.spans if span[1] > now_ms), None)
-            if span is not None:
-                found.append((standing, span))
+    found = [(standing, span) for standing in standings if (span := span_of(standing, now_ms))]
     return sorted(found, key=lambda each: each[0].device.key)
+
+
+def span_of(standing: Standing, now_ms: int) -> tuple[int, int] | None:
+    """The span that holds now or is next; None where there is none, and of a device that has no business anywhere."""
+    if standing.device.state is LifecycleState.DECOMMISSIONED:
+        return None
+    return next((span for span in standing.spans if span[1] > now_ms), None)
 
 
 def entries_of(salt: bytes, those: Sequence[Listed], secrets: Mapping[DeviceKey, Sequence[bytes]]) -> list[RosterEntry]:
