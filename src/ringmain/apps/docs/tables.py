@@ -19,9 +19,10 @@ S = TypeVar("S", bound=StrEnum)
 E = TypeVar("E", bound=StrEnum)
 
 
-def with_tables(page: str) -> str:
+def with_tables(page: str, tables: Mapping[str, Callable[[], str]] | None = None) -> str:
     """The page with every marked table written anew. KeyError for a name that is no table."""
-    return _MARKED.sub(lambda found: f"{found[1]}\n{TABLES[found[2]]()}\n{found[3]}", page)
+    known = TABLES if tables is None else tables
+    return _MARKED.sub(lambda found: f"{found[1]}\n{known[found[2]]()}\n{found[3]}", page)
 
 
 def marked(page: str) -> tuple[str, ...]:

@@ -30,6 +30,7 @@ def test_the_command_writes_what_differs(
     (tmp_path / "src" / "ringmain" / "model" / "two.py").write_text("")
     (tmp_path / "docs" / "adr").mkdir(parents=True)
     (tmp_path / "docs" / "architecture.md").write_text("a\n<!-- table: errors -->\nold\n<!-- end -->\nz\n")
+    (tmp_path / "docs" / "gateways.md").write_text("a\n<!-- table: gateway-settings -->\n<!-- end -->\nz\n")
     (tmp_path / "pyproject.toml").write_text(
         '[[tool.importlinter.contracts]]\ntype = "layers"\nlayers = ["apps", "(planning)", "protocols | model"]\n'
     )
