@@ -21,6 +21,9 @@ from ringmain.apps.lab.api import Api, ApiError
 from ringmain.apps.lab.processes import Family, sigterm_interrupts
 
 LOOK_EVERY_S = 0.4
+LOOK_FIRST_S = 0.1
+"""Until there is something to see."""
+
 WORK_S = 0.15
 """At most so long between two looks is spent on accounts and bills."""
 
@@ -52,18 +55,20 @@ class Demo:
         """Everything up to the first reading, in the order of dependence."""
         stage, options = self.stage, self.options
         stage.start_platform()
-        operator_token = stage.wait_for_platform()
         stage.start_relay()
-        operator = self._api(operator_token)
+        if kept is None:  # who can start before the platform is there does: it waits for its way in
+            kept = scene.new_street(options)
+            stage.start_homes(kept, None)
+        operator = self._api(stage.wait_for_platform())
         self.kept, tenant = scene.prepare(operator, stage.ports.http, options, kept)
         self._left.append(tenant)
         self._tenant = tenant
         if not stage.edge_joined:
             stage.join_edge(scene.gateway_claim(tenant, self.kept.homes))
         stage.start_edge()
-        stamps = options.work_dir / "last.csv"
-        resumes = self.resumed and scene.last_stamps(tenant, self.kept, stamps)
-        stage.start_homes(self.kept, stamps if resumes else None)
+        if self.resumed:
+            stamps = options.work_dir / "last.csv"
+            stage.start_homes(self.kept, stamps if scene.last_stamps(tenant, self.kept, stamps) else None)
         self._watch = Watch(operator, tenant, options.edge_dir, stage.progress_path, self._began_s)
         self.figures = self._watch.figures
         self._bills = BillRun(tenant, self.kept, self.figures)
@@ -87,7 +92,8 @@ class Demo:
                 accounts = self._work(accounts, now_s)
             self._slow_down()
             show(self.figures, self.situation())
-            if self._listen(keys, min(until, now_s + LOOK_EVERY_S)):
+            every_s = LOOK_EVERY_S if self.figures.stored else LOOK_FIRST_S
+            if self._listen(keys, min(until, now_s + every_s)):
                 return
 
     def _work(self, accounts: Iterator[None] | None, now_s: float) -> Iterator[None] | None:

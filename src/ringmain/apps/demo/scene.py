@@ -45,21 +45,40 @@ def home(number: int) -> str:
     return f"home-{number:04d}"
 
 
-def prepare(operator: Api, port: int, options: Options, kept: Kept | None) -> tuple[Kept, Api]:
-    """Tenant, profile, meters and the gateway's delegations; what is kept of it, and the tenant's API."""
-    if kept is None:
-        token = operator.send("POST", "/api/v1/tenants", _Tenant, {"id": plan.TENANT}).token
-        began_ms = plan.first_instant(time.time_ns() // 1_000_000)
-        kept = Kept(token, "", began_ms, options.homes, options.seed)
+def new_street(options: Options) -> Kept:
+    """What a new street begins with: when it begins, and a token of each meter in a file for the simulator, before
+    the platform hears of any of them.
+    """
+    path = options.storage_dir / TOKENS
+    if not path.exists():
+        lines = "".join(f"{home(number)},{new_token()}\n" for number in range(1, options.homes + 1))
+        write_durably(path, f"id,token\n{lines}".encode())
+    homes = len(path.read_text(encoding="ascii").splitlines()) - 1
+    return Kept("", "", plan.first_instant(time.time_ns() // 1_000_000), homes, options.seed)
+
+
+def prepare(operator: Api, port: int, options: Options, kept: Kept) -> tuple[Kept, Api]:
+    """Tenant, profile and meters; what is kept of it, and the tenant's API."""
+    if not kept.tenant_token:
+        kept = msgspec.structs.replace(kept, tenant_token=_tenant_token(operator))
         plan.keep(options.storage_dir, kept)
     api = Api(port, kept.tenant_token)
     api.raw("PUT", "/api/v1/sites/main", {"zone": plan.ZONE})
     put_profile(api, options.speed)
     if not kept.hello_token:
-        _meters(api, options, kept.homes)
+        _meters(api, options)
         kept = msgspec.structs.replace(kept, hello_token=_hello(api))
         plan.keep(options.storage_dir, kept)
     return kept, api
+
+
+def _tenant_token(operator: Api) -> str:
+    try:
+        return operator.send("POST", "/api/v1/tenants", _Tenant, {"id": plan.TENANT}).token
+    except ApiError as error:
+        if error.status != http.client.CONFLICT:
+            raise
+    return operator.send("POST", f"/api/v1/tenants/{plan.TENANT}/tokens", _Tenant).token
 
 
 def put_profile(api: Api, speed: float) -> None:
@@ -74,13 +93,9 @@ def put_profile(api: Api, speed: float) -> None:
     api.raw("PUT", f"/api/v1/profiles/{plan.PROFILE}", body)
 
 
-def _meters(api: Api, options: Options, homes: int) -> None:
-    """The meters of the homes, active. Their tokens lie in a file for the simulator before the platform hears them."""
-    path = options.storage_dir / TOKENS
-    if not path.exists():
-        lines = "".join(f"{home(number)},{new_token()}\n" for number in range(1, homes + 1))
-        write_durably(path, f"id,token\n{lines}".encode())
-    rows = [line.split(",") for line in path.read_text(encoding="ascii").splitlines()[1:]]
+def _meters(api: Api, options: Options) -> None:
+    """The meters of the homes, active, with the tokens of the file."""
+    rows = [line.split(",") for line in (options.storage_dir / TOKENS).read_text(encoding="ascii").splitlines()[1:]]
     text = "".join(f"{id_},{plan.PROFILE},{token}\n" for id_, token in rows)
     api.upload("/api/v1/devices/import", f"id,profile,token\n{text}", "text/csv")
 
