@@ -9,7 +9,7 @@ from ringmain.apps.demo.keys import Keys, keys_of_terminal
 from ringmain.apps.demo.plan import Options
 from ringmain.apps.demo.report import Report
 from ringmain.apps.demo.run import Demo, play
-from ringmain.apps.demo.view import Situation, banner, line, render
+from ringmain.apps.demo.view import Situation, banner, log_line, render
 from ringmain.apps.demo.watch import Figures
 
 LOG_EVERY_S = 2.0
@@ -23,7 +23,7 @@ def headless_show(options: Options, began_s: float) -> Report:
         first = figures.first_reading_s is not None and last_s[0] < began_s + figures.first_reading_s
         if first or time.monotonic() - last_s[0] >= LOG_EVERY_S:
             last_s[0] = time.monotonic()
-            _print(line(figures, now))
+            _print(log_line(figures, now))
 
     def ready(demo: Demo) -> None:
         _print(banner(demo.addresses(), demo.hello()))

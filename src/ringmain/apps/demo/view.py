@@ -15,6 +15,9 @@ from rich.text import Text
 from ringmain.apps.demo.watch import Curve, Figures
 
 CURVE_ROWS = 9
+AXIS = 9
+"""Columns left of the curve, for its scale."""
+
 BLOCKS = " ▁▂▃▄▅▆▇█"
 STATES = (("online", "●", "green"), ("sleeping", "◐", "cyan"), ("stale", "◌", "yellow"), ("offline", "○", "red"))
 """A sign beside each colour: colour alone says nothing to one in twelve."""
@@ -131,22 +134,25 @@ def _curve(figures: Figures, width: int) -> RenderableType:
     """The load of two days in kW, as columns of blocks."""
     if figures.curve is None:
         return Text("waiting for the first readings", style="dim")
-    lines, peak_kw, total_kwh = columns(figures.curve, width, CURVE_ROWS)
-    text = Text("\n".join(lines), style="green", no_wrap=True)
-    caption = Text(f"peak {peak_kw:,.0f} kW, {total_kwh:,.0f} kWh in the two days shown", style="dim")
-    return Group(text, caption)
+    lines, peak_kw, total_kwh = columns(figures.curve, width - AXIS, CURVE_ROWS)
+    marks = {0: f"{peak_kw:,.0f} kW", CURVE_ROWS // 2: f"{peak_kw / 2:,.0f}", CURVE_ROWS - 1: "0"}
+    text = Text(no_wrap=True)
+    for row, line in enumerate(lines):
+        text.append(f"{marks.get(row, ''):>{AXIS - 1}} ", style="dim")
+        text.append(f"{line}\n", style="green")
+    hours = len(figures.curve.energy_wh) * figures.curve.interval_s // 3600
+    text.append(f"{'':{AXIS}}the last {hours} hours: {total_kwh:,.0f} kWh", style="dim")
+    return text
 
 
 def columns(curve: Curve, width: int, rows: int) -> tuple[list[str], float, float]:
-    """Lines of block characters from top to bottom, the highest mean of a column in kW, and the energy in kWh."""
+    """Lines of block characters from top to bottom, `width` columns wide, oldest left; the highest power in kW and
+    the energy in kWh.
+    """
     energies = curve.energy_wh
-    per_column = max(1, -(-len(energies) // max(1, width)))
-    powers = []
-    for at in range(0, len(energies), per_column):
-        known = [value for value in energies[at : at + per_column] if value is not None]
-        powers.append(sum(known) / len(known) * 3.6 / curve.interval_s if known else 0.0)
+    powers = [0.0 if value is None else value * 3.6 / curve.interval_s for value in energies]
     peak_kw = max(powers, default=0.0)
-    heights = [round(power / peak_kw * rows * 8) if peak_kw else 0 for power in powers]
+    heights = [round(powers[at * len(powers) // width] / peak_kw * rows * 8) if peak_kw else 0 for at in range(width)]
     lines = ["".join(BLOCKS[min(8, max(0, height - 8 * row))] for height in heights) for row in reversed(range(rows))]
     return lines, peak_kw, sum(value for value in energies if value is not None) / 1000
 
@@ -164,7 +170,7 @@ def _plain() -> Table:
     return table
 
 
-def line(figures: Figures, now: Situation) -> str:
+def log_line(figures: Figures, now: Situation) -> str:
     """One line for a log, where there is no terminal."""
     edge = figures.edge
     backlog = f"{edge.backlog_readings:,}" if edge else "-"

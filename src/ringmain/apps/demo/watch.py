@@ -147,6 +147,9 @@ class Watch:
         if at_ms is None or now_s - self._curve_at_s < CURVE_EVERY_S or not self.figures.stored:
             return
         self._curve_at_s = now_s
-        since, until = format_rfc3339(at_ms - (CURVE_DAYS - 1) * DAY_MS)[:10], format_rfc3339(at_ms + DAY_MS)[:10]
+        since, until = format_rfc3339(at_ms - CURVE_DAYS * DAY_MS)[:10], format_rfc3339(at_ms + DAY_MS)[:10]
         query = {"channel": "energy_wh", "from": since, "to": until, "interval_s": plan.INTERVAL_S}
-        self.figures.curve = self._tenant.get("/api/v1/street/load", Curve, **query)
+        found = self._tenant.get("/api/v1/street/load", Curve, **query)
+        slots = CURVE_DAYS * DAY_MS // 1000 // plan.INTERVAL_S
+        end = (at_ms - parse_rfc3339(found.start)) // 1000 // plan.INTERVAL_S
+        self.figures.curve = msgspec.structs.replace(found, energy_wh=found.energy_wh[max(0, end - slots) : end])
