@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import heapq
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from random import Random
 
@@ -53,8 +53,16 @@ class Manner(msgspec.Struct, frozen=True):
 class Fleet:
     """Runs `meters` until the stop event, their end, or the end of its time."""
 
-    def __init__(self, meters: Sequence[Meter], banks: Sequence[MeterBank], clock: VirtualTime, manner: Manner) -> None:
+    def __init__(
+        self,
+        meters: Sequence[Meter],
+        banks: Sequence[MeterBank],
+        clock: VirtualTime,
+        manner: Manner,
+        say: Callable[[str], None] = lambda _: None,
+    ) -> None:
         self._meters = meters
+        self._say = say
         self._banks = banks
         self._clock = clock
         self._manner = manner
@@ -67,6 +75,7 @@ class Fleet:
         self._prefetched = 0
         self._leaving = False
         self._now_ms = 0
+        self._said = ""
         self._published = self._acknowledged = self._cuts = self._reboots = 0
 
     async def run(self, stop: asyncio.Event) -> FleetReport:
@@ -147,6 +156,9 @@ class Fleet:
         if now >= self._told + PROGRESS_EVERY_S:
             self._rate = (self._published - self._told_published) / (now - self._told)
             self._told, self._told_published = now, self._published
+            if self._said != self._calls.trouble:
+                self._said = self._calls.trouble
+                self._say(self._said)
             if self._manner.progress is not None:
                 write_progress(self._manner.progress, self._report())
 

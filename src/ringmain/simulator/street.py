@@ -34,8 +34,9 @@ class ReplayFile(msgspec.Struct, frozen=True):
 
 class StreetPlan(msgspec.Struct, frozen=True):
     """Everything that a street follows from. The first `replaying` meters replay `files`, in turns; the others belong
-    to homes `first_home`, `first_home + 1`, and so on. A meter named in `last_ms` goes on behind that stamp, all others
-    begin at `start_ms`; none reads an interval that ends behind `until_ms`. Registers count from `from_ms`.
+    to homes `first_home`, `first_home + 1`, and so on. A meter named in `last_ms` goes on behind that stamp and says
+    `repeat` readings before it once more, all others begin at `start_ms`; none reads an interval that ends behind
+    `until_ms`. Registers count from `from_ms`.
     `topic` and `client_id` are templates with `{id}`.
     """
 
@@ -45,6 +46,7 @@ class StreetPlan(msgspec.Struct, frozen=True):
     every_ms: int = 1_800_000
     until_ms: int | None = None
     last_ms: Mapping[str, int] = {}
+    repeat: int = 0
     seed: int = 1
     first_home: int = 0
     place: Place = Place()
@@ -118,7 +120,8 @@ class Street:
         first = -(-plan.start_ms // plan.every_ms)
         last_ms = plan.last_ms.get(identity.id)
         if last_ms is not None:
-            first = last_ms // plan.every_ms + 1
+            earliest = -(-plan.from_ms // plan.every_ms)
+            first = max(last_ms // plan.every_ms + 1 - plan.repeat, min(earliest, last_ms // plan.every_ms + 1))
         if first * plan.every_ms < plan.from_ms:
             raise ValueError(
                 f"meter {identity.id} would begin at {format_rfc3339(first * plan.every_ms)}, but registers count from"

@@ -67,6 +67,7 @@ class Options(msgspec.Struct, frozen=True):
     until: str | None = None
     for_s: float | None = None
     resume_after: Path | None = None
+    resume_overlap: int = 0
     registers_from: str | None = None
     port: int | None = None
     ca: Path | None = None
@@ -97,7 +98,8 @@ def run(raw: Mapping[str, object]) -> int:
         monotonic_s=time.monotonic,
         wall_ms=_wall_ms,
     )
-    report = uvloop.run(_live(Fleet(street.meters, street.banks, clock, _manner(options))))
+    fleet = Fleet(street.meters, street.banks, clock, _manner(options), lambda text: click.echo(f"meters: {text}", err=True))
+    report = uvloop.run(_live(fleet))
     if options.report is not None:
         write_progress(options.report, report)
     click.echo(msgspec.json.encode(report).decode())
@@ -155,6 +157,7 @@ def _plan(options: Options, identities: list[Identity], start_ms: int, last_ms: 
         every_ms=options.every_s * 1000,
         until_ms=instant("--until", options.until) if options.until else None,
         last_ms=last_ms,
+        repeat=options.resume_overlap,
         seed=options.seed,
         first_home=options.first - 1,
         place=Place(options.zone, options.latitude),

@@ -174,7 +174,7 @@ APPLIANCES = (
     Appliance("vacuum cleaner", 0.9, 0.15, 0.05, 1, (500, 900), (8, 30), _CHORES, (0.9, 1.8, 0.7)),
     Appliance("hair dryer", 0.7, 0.05, 0.22, 3, (1000, 1500), (3, 8), _WASHING_ONESELF),
     Appliance("iron", 0.6, 0.05, 0.06, 1, (1100, 1500), (15, 45), _CHORES, (1, 1.2, 0.9), 0, 0, _IRON),
-    Appliance("electric shower", 0.02, 0.1, 0.5, 3, (5500, 7500), (4, 7), _WASHING_ONESELF, (1, 1, 1), 0.1),
+    Appliance("electric shower", 0.02, 0.1, 0.5, 3, (5000, 7000), (4, 7), _WASHING_ONESELF, (1, 1, 1), 0.1),
     Appliance("water heater", 0.14, 0.6, 0.8, 4, (1000, 1400), (25, 60), _WASHING_ONESELF, (1, 1.05, 1.05), 0.12),
     Appliance("television", 0.95, 0.9, 0.15, 2, (60, 160), (60, 210), _LEISURE, (1, 1, 1.1), 0.12),
     Appliance("computer", 0.8, 0.3, 0.25, 3, (60, 280), (40, 240), _LEISURE, (1, 1.1, 1.1), 0.05),

@@ -44,9 +44,11 @@ def at_steps(knots: Knots) -> Floats:
 
 
 def transitions(share: Floats) -> tuple[Floats, Floats]:
-    """Chances, for each step, to become active and to stay so, with which a two-state Markov chain that begins at
-    `share[0]` has the mean `share`.
+    """Chances, for each step, to become active and to stay so, with which a two-state Markov chain has the mean
+    `share`, as far as its liveliness lets it follow. At the first step they do not depend on what was before.
     """
     before = np.concatenate((share[:1], share[:-1]))
     aim = np.clip(before + (share - before) / _LIVELINESS, 0.0, 1.0)
-    return _LIVELINESS * aim, 1.0 - _LIVELINESS * (1.0 - aim)
+    begin, stay = _LIVELINESS * aim, 1.0 - _LIVELINESS * (1.0 - aim)
+    begin[0] = stay[0] = share[0]
+    return begin, stay

@@ -22,7 +22,7 @@ _TILTED = 1.18
 
 def clearness(seed: int, number: int) -> float:
     """How clear a day is, from 0 (heavy clouds) to 1; days beside each other resemble each other."""
-    draws = [float(Chance(seed, _WEATHER, each).uniform(1)[0]) for each in (number - 1, number, number + 1)]
+    draws = [float(Chance(seed, _WEATHER, each).uniform(1)[0]) for each in (number, number + 1, number + 2)]
     return 0.25 * draws[0] + 0.5 * draws[1] + 0.25 * draws[2]
 
 

@@ -62,9 +62,9 @@ def homes_of(seed: int, block: int, pv_share: float) -> Homes:
     stays = chance.uniform(HOMES, 5) < _STAYS_AT_HOME
     present = np.arange(5) < people[:, None]
     person_class = (stays * (2 * SHIFT_STEPS_MAX + 1) + shift[:, None] + SHIFT_STEPS_MAX)[present]
-    always_on_w = np.clip(108 * np.exp(0.37 * chance.normal(HOMES)) * (0.85 + 0.1 * people) * intensity**0.5, 50, 330)
+    always_on_w = np.clip(108 * np.exp(0.37 * chance.normal(HOMES)) * (0.96 + 0.05 * people) * intensity**0.5, 50, 330)
     light_w = between(70, 190, chance.uniform(HOMES)) * (0.75 + 0.12 * people) * intensity
-    gadgets_w = between(105, 190, chance.uniform(HOMES)) * (0.95 + 0.1 * people) * intensity
+    gadgets_w = between(105, 190, chance.uniform(HOMES)) * (1.03 + 0.06 * people) * intensity
     pump_w = np.where(chance.uniform(HOMES) < 0.6, between(25, 75, chance.uniform(HOMES)), 0.0)
     has_freezer = chance.uniform(HOMES) < 0.5
     cold_w = np.rint(between(60, 115, chance.uniform(2, HOMES))).astype(np.int64)
