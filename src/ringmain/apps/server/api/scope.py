@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from ringmain.apps.server.api.context import Context
 from ringmain.apps.server.api.kit.problems import Rejected
 from ringmain.model.device import Device
+from ringmain.model.gateway import GATEWAY_PROFILE
 from ringmain.model.ids import DeviceId, DeviceKey, TenantId
 from ringmain.model.site import Site
 from ringmain.ports.credentials import Holder
@@ -21,6 +22,18 @@ async def device_of(context: Context, caller: Holder, id: str) -> Device:
     device = await context.registry.device(caller.tenant, DeviceId(id))
     if device is None or device.tenant != caller.tenant:
         raise Rejected("not_found", f"There is no device {id}.", "GET /api/v1/devices lists those there are.")
+    return device
+
+
+async def gateway_of(context: Context, caller: Holder, id: str) -> Device:
+    """The caller's gateway of that id; `not_found` where the tenant has none, or where it is another kind of device."""
+    device = await device_of(context, caller, id)
+    if device.profile != GATEWAY_PROFILE:
+        raise Rejected(
+            "not_found",
+            f"{id} is no gateway: it has the profile {device.profile}.",
+            "GET /api/v1/gateways lists those there are.",
+        )
     return device
 
 

@@ -6,7 +6,6 @@ import msgspec
 
 from ringmain.apps.server.api.context import Context
 from ringmain.apps.server.api.kit.declaration import MIB, Call, Reply, Route
-from ringmain.apps.server.api.kit.problems import Rejected
 from ringmain.apps.server.api.paging import Page, long_page_of, page_of, read_cursor
 from ringmain.apps.server.api.routes.gateway_answers import (
     Delegated,
@@ -19,13 +18,12 @@ from ringmain.apps.server.api.routes.gateway_answers import (
     gateway_summary,
     settings_answer,
 )
-from ringmain.apps.server.api.scope import device_of
+from ringmain.apps.server.api.scope import device_of, gateway_of
 from ringmain.apps.server.api.words import LIMIT, Cursor, Limit, Moment, Name
-from ringmain.model.device import Device
-from ringmain.model.gateway import DELEGATIONS_MAX, GATEWAY_PROFILE, GatewaySettings
+from ringmain.model.gateway import DELEGATIONS_MAX, GatewaySettings
 from ringmain.model.ids import DeviceId
 from ringmain.model.time import format_rfc3339
-from ringmain.ports.credentials import Holder, Role
+from ringmain.ports.credentials import Role
 
 DELEGATIONS_BYTES_MAX = 2 * MIB
 """All devices of the largest gateway by their longest names have 1.3 MB."""
@@ -67,18 +65,6 @@ class DelegationsPut(msgspec.Struct, frozen=True):
 
     put: int
     delegated: int
-
-
-async def gateway_of(context: Context, caller: Holder, id: str) -> Device:
-    """The caller's gateway of that id; `not_found` where the tenant has none, or where it is another kind of device."""
-    device = await device_of(context, caller, id)
-    if device.profile != GATEWAY_PROFILE:
-        raise Rejected(
-            "not_found",
-            f"{id} is no gateway: it has the profile {device.profile}.",
-            "GET /api/v1/gateways lists those there are.",
-        )
-    return device
 
 
 async def list_gateways(context: Context, call: Call[GatewaysQuery, None]) -> Page[GatewaySummary]:
