@@ -1,6 +1,7 @@
 """One suite over every home of the queue port."""
 
 import asyncio
+import shutil
 import sqlite3
 
 import pytest
@@ -125,6 +126,21 @@ class TestEmbedded:
         await queue.close()
         again = await EmbeddedQueue.open(path, limit_bytes=1 << 20)
         assert await again.append(b"y") == 2
+        await again.close()
+
+    async def test_what_a_killed_process_left_unsynced_is_synced_before_it_is_read(self, tmp_path):
+        """Found by the simulation: killed before the sync, read and stored after the start, gone with the power."""
+        queue = await EmbeddedQueue.open(tmp_path / "log.sqlite", limit_bytes=1 << 20)
+        await queue.append(b"left behind")
+        killed = tmp_path / "killed"
+        killed.mkdir()
+        for name in ("log.sqlite", "log.sqlite-wal"):
+            shutil.copy(tmp_path / name, killed / name)
+        await queue.close()
+        assert (killed / "log.sqlite-wal").stat().st_size > 0
+        again = await EmbeddedQueue.open(killed / "log.sqlite", limit_bytes=1 << 20)
+        assert (killed / "log.sqlite-wal").stat().st_size == 0
+        assert [entry.body for entry in await again.read(0, 1000)] == [b"left behind"]
         await again.close()
 
     async def test_older_entries_are_read_from_disk(self, tmp_path, monkeypatch):
