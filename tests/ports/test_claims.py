@@ -99,6 +99,7 @@ async def test_a_digest_is_never_used_for_two(house: House):
 async def test_redeemed_it_leads_to_where_it_says_and_the_journal_knows(house: House):
     await house.open()
     assert (await house.claims.look(CLAIM, 20)).tenant == "a"
+    assert (await house.registry.device("a", "x")).state is REGISTERED  # known by heart from here on
     redeemed = await house.claims.redeem(CLAIM, WITH_KEY, 20)
     assert (redeemed.device.state, redeemed.device.state_since_ms) == (ACTIVE, 20)
     assert (redeemed.certificate, redeemed.is_first) == (CERTIFICATE, True)

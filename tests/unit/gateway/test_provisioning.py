@@ -86,8 +86,10 @@ async def test_it_is_no_device(gateway, desk, claimant, turns):
     peer = await claimant(will=("telemetry", b'{"v": 1}'))
     peer.publish(b"{}", 1, "provision")
     await turns()
+    (connection,) = gateway.door._open
     peer.transport.lose()
     await asyncio.sleep(0.01)
+    assert connection._claimant._timer.cancelled()
     assert (gateway.watch.heard, gateway.connections.count, gateway.received) == ([], 0, [])
     assert gateway.queue.appends == 0
     assert gateway.door.claimants == 0
@@ -110,6 +112,7 @@ async def test_one_word_out_of_place_and_none_is_taken(gateway, desk, claimant, 
     peer = await claimant()
     peer.send(peer.packet(b"{}", 1, "provision") + peer.packet(b'{"v": 1}', 2))
     await turns()
+    assert peer.said()[2] == 0x87
     assert peer.transport.gone
     assert desk.asked == []
 

@@ -15,6 +15,7 @@ from ringmain.adapters.simulated.directory import Directory
 from ringmain.adapters.simulated.registry import Registry
 from ringmain.model.device import LIFECYCLE, Device, LifecycleEvent, LifecycleState, Profile
 from ringmain.model.errors import Failed, Refused
+from ringmain.model.gateway import token_sha256
 from ringmain.ports.credentials import Holder, Role
 from ringmain.ports.registry import NewDevice
 from ringmain.services.lifecycle.importing import ImportRefused
@@ -356,3 +357,30 @@ async def test_a_hundred_thousand_lines_go_through_the_real_registry_and_survive
     for issued in (result.tokens[0], result.tokens[-1], IssuedToken("d-99999", "token-99999")):
         assert (await credentials.holder(TOKENS.of(issued.token))).name == issued.id
     await database.close()
+
+
+async def sealed_tokens(house: House, id: str) -> list[bytes]:
+    """What a gateway could be told of a device's tokens."""
+    device = await house.registry.device("a", id)
+    held = await house.credentials.sealed([device.key])
+    return [TOKENS.unseal(token.digest, token.sealed) for token in held.get(device.key, ())]
+
+
+async def test_every_token_that_is_granted_can_be_told_to_a_gateway(house: House):
+    await house.lifecycle.register("a", NewDevice("x", "generic"))
+    assert await sealed_tokens(house, "x") == []
+    for call in (house.lifecycle.provision, house.lifecycle.rotate_token):
+        _, token = await call("a", "x")
+        assert await sealed_tokens(house, "x") == [token_sha256(token)]
+    await house.lifecycle.rotate_token("a", "x", "brought along")
+    assert await sealed_tokens(house, "x") == [token_sha256("brought along")]
+    result = await house.lifecycle.import_csv("a", "id,profile,token\ny,generic,mine\nz,generic,\n")
+    assert await sealed_tokens(house, "y") == [token_sha256("mine")]
+    assert await sealed_tokens(house, "z") == [token_sha256(result.tokens[0].token)]
+
+
+async def test_a_token_from_before_can_be_told_once_it_is_replaced(house: House):
+    await device_in(house, ACTIVE)
+    assert await sealed_tokens(house, "x") == []
+    _, token = await house.lifecycle.rotate_token("a", "x")
+    assert await sealed_tokens(house, "x") == [token_sha256(token)]
