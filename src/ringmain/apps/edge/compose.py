@@ -173,7 +173,10 @@ class EdgeHouse:
     async def close(self) -> None:
         """Make durable what was accepted."""
         await self.intake.drain()
-        await self.books.keep()
+        try:
+            await self.books.keep()
+        except Failed as failed:
+            log.error("%s; refusals since the last entry into the books are not counted", failed.detail)
         await self.sessions.flush()
 
     # -- news between the rooms -----------------------------------------------------------------------------
