@@ -157,7 +157,7 @@ class Faults:
         return was_running
 
     def stop_orderly(self) -> bool:
-        return self.chance.choice(self.world.stoppable)()
+        return self.chance.choice(self.world.programs).stop()
 
     # -- disks ----------------------------------------------------------------------------------------------
 

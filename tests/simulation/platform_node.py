@@ -7,7 +7,7 @@ from decimal import Decimal
 from pathlib import Path
 
 from tests.simulation.durable import Durable, Store
-from tests.simulation.node import Process
+from tests.simulation.lifetime import Lifetime
 from tests.simulation.oracle import require
 
 from ringmain.adapters.simulated.claims import Claims
@@ -29,9 +29,7 @@ from ringmain.apps.server.zones import Zones
 from ringmain.metering.installation import Account, Installation, Installations, UsagePoint
 from ringmain.metering.tariff_file import read_tariff
 from ringmain.model.device import LifecycleState
-from ringmain.model.errors import Failed
 from ringmain.model.ids import DEFAULT_TENANT, DeviceId
-from ringmain.model.session import SessionState
 from ringmain.model.time import Instant, Interval
 from ringmain.ports.registry import NewDevice
 from ringmain.services.aggregation.windows import SitePlan
@@ -122,59 +120,32 @@ class DurableLog(Durable):
             await self._store.change(self._home, "acknowledge", (group, offset), {}, synced=True)
 
 
-class Platform:
+class Platform(Lifetime):
     """The program of the platform's node."""
 
     def __init__(self, world, *, lazy_store: bool):
-        self.world = world
-        self.stopping: asyncio.Event | None = None
-        self._open: tuple[Process, House] | None = None
+        super().__init__(world, NAME)
         self._lazy_store = lazy_store
 
-    @property
-    def house(self) -> House | None:
-        """The house while its doors are open."""
-        if self._open and self._open[0] is self.world.platform.process:
-            return self._open[1]
-        return None
+    async def open(self, mount) -> House:
+        stores = await open_stores(mount, self.node.clock, lazy_store=self._lazy_store)
+        return await House(Config(), IDENTITY, stores, self.node.clock).open(IDENTITY)
+
+    async def serve(self, house: House, tasks: asyncio.TaskGroup):
+        running = [tasks.create_task(work, name=name) for name, work in house.work()]
+        door = house.mqtt_door(tasks)
+        running.append(tasks.create_task(house.release_left_behind(), name="left-behind"))
+        return running, door, await asyncio.get_running_loop().create_server(door.protocol, port=PORT)
 
     @property
     def is_sound(self) -> bool:
-        """Whether it is up and has no reason to start anew."""
-        house = self.house
-        return house is not None and not house.broken.is_set() and house.stores.fault() is None
-
-    async def run(self, mount) -> None:
-        """As `apps/server/main`, without signals, TLS and HTTP."""
-        clock = self.world.platform.clock
-        try:
-            stores = await open_stores(mount, clock, lazy_store=self._lazy_store)
-            house = await House(Config(), IDENTITY, stores, clock).open(IDENTITY)
-        except (Failed, OSError) as failed:
-            self.world.note(f"the platform does not start: {failed}")
-            return
-        stopping = self.stopping = asyncio.Event()
-        async with asyncio.TaskGroup() as tasks:
-            running = [tasks.create_task(work, name=name) for name, work in house.work()]
-            door = house.mqtt_door(tasks)
-            running.append(tasks.create_task(house.release_left_behind(), name="left-behind"))
-            listener = await asyncio.get_running_loop().create_server(door.protocol, port=PORT)
-            self._open = self.world.platform.process, house
-            await _first(stopping, house.broken)
-            self._open = None
-            house.draining = True
-            listener.close()
-            if not house.broken.is_set():
-                await house.intake.drain()
-            door.close_all()
-            for task in running:
-                task.cancel()
-        if not house.broken.is_set():
-            await house.close()
+        return super().is_sound and self.house.stores.fault() is None
 
     # -- what an operator does ------------------------------------------------------------------------------
 
-    async def furnish(self, meters, *, quarantined: str | None) -> None:
+    async def furnish(
+        self, meters, *, quarantined: str | None, edge: tuple[str, str] | None, behind: list[str]
+    ) -> None:
         """Devices, documents and tariff, before the first meter comes."""
         house = self.house
         rows = "".join(f"{it.name},meter,{it.token}\n" for it in meters if it.name != quarantined)
@@ -183,6 +154,10 @@ class Platform:
             token = next(it.token for it in meters if it.name == quarantined)
             await house.lifecycle.register(DEFAULT_TENANT, NewDevice(id=DeviceId(quarantined), profile="meter"))
             await house.lifecycle.provision(DEFAULT_TENANT, DeviceId(quarantined), token)
+        if edge:
+            await house.lifecycle.import_csv(DEFAULT_TENANT, f"id,profile,token\n{edge[0]},gateway,{edge[1]}\n")
+            gateway = await house.registry.device(DEFAULT_TENANT, DeviceId(edge[0]))
+            await house.gateways.service.delegate(gateway, behind)
         await house.documents.put_tariff(DEFAULT_TENANT, read_tariff(TARIFF, "flat.toml"))
         for it in meters:
             point = f"home-{it.name}"
@@ -200,21 +175,8 @@ class Platform:
 
     # -- what must be true ----------------------------------------------------------------------------------
 
-    def check_sessions(self) -> None:
-        """At any moment: the connection that a session names keeps it from being OFFLINE."""
-        house = self.house
-        if house is None:
-            return
-        for key, of_device in house.connections._open.items():
-            session = house.sessions.get(key)
-            if session.state is SessionState.OFFLINE and any(it._epoch == session.epoch for it in of_device.values()):
-                require(False, f"device {key} is OFFLINE, and the connection of its session is open")
-
-    async def require_seen(self, name: str) -> None:
-        """Its connection is open, so it is not OFFLINE."""
-        device = await self.house.registry.device(DEFAULT_TENANT, DeviceId(name))
-        session = self.house.sessions.get(device.key)
-        require(session.state is not SessionState.OFFLINE, f"{name} is connected and shown {session.state}")
+    async def key_of(self, name: str):
+        return (await self.house.registry.device(DEFAULT_TENANT, DeviceId(name))).key
 
     async def check_all(self, oracle, meters) -> None:
         """Stored once, billed once, in every book."""
@@ -258,12 +220,3 @@ class Platform:
         require(bill.energy_kwh == owed, f"{name}: billed {bill.energy_kwh} kWh, acknowledged {owed} kWh")
         require(bill.intervals == len(oracle.acked.get(name, {})), f"{name}: billed {bill.intervals} intervals")
         require(not (bill.coverage.extra or bill.coverage.merged or bill.coverage.refused), f"{name}: {bill.coverage}")
-
-
-async def _first(*events: asyncio.Event) -> None:
-    waiting = [asyncio.ensure_future(event.wait()) for event in events]
-    try:
-        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for task in waiting:
-            task.cancel()

@@ -12,8 +12,10 @@ from dataclasses import dataclass
 from hashlib import sha256
 from random import Random
 
-from tests.simulation import platform_node
+from tests.simulation import edge_node, platform_node
+from tests.simulation.edge_node import Edge
 from tests.simulation.faults import Faults
+from tests.simulation.lifetime import Lifetime
 from tests.simulation.meter import Meter, Plan
 from tests.simulation.node import PROCESS, Node, keep_tasks
 from tests.simulation.oracle import Oracle, Violation
@@ -78,26 +80,36 @@ class World:
     def _build(self) -> None:
         chance = self.chance
         self.program = Platform(self, lazy_store=chance.random() < 0.5)
-        self.platform = self._node(platform_node.NAME, self.program.run)
+        self.platform = self.program.node
         self.platform.disk.fragile = ("log", "log", "registry")
-        self.boxes = [self.platform]
-        self.stoppable = [self._stop_platform]
-        self.meters = {plan.name: Meter(self, plan) for plan in (self._plan(n) for n in range(chance.randint(2, 5)))}
-        self.meter_nodes = [self._node(name, meter.run) for name, meter in self.meters.items()]
-        self.pairs = [(meter.plan.name, meter.plan.where) for meter in self.meters.values()]
-        self.quarantined = chance.choice((None, *self.meters))
+        self.programs: list[Lifetime] = [self.program]
+        self.edge: Edge | None = None
+        self.pairs = []
+        if chance.random() < 0.7:
+            self.edge = Edge(self, edge_node.NAME)
+            self.edge.node.disk.fragile = ("buffer", "buffer", "documents")
+            self.programs.append(self.edge)
+            self.pairs += [(edge_node.NAME, platform_node.NAME)] * 3
+        self.boxes = [program.node for program in self.programs]
+        plans = [self._plan(n) for n in range(chance.randint(2, 5))]
+        self.meters = {plan.name: Meter(self, plan) for plan in plans}
+        self.meter_nodes = [self.add(name, meter.run) for name, meter in self.meters.items()]
+        self.pairs += [(plan.name, plan.where) for plan in plans]
+        self.quarantined = chance.choice((None, *(plan.name for plan in plans if plan.where == platform_node.NAME)))
 
-    def _node(self, name: str, program) -> Node:
+    def add(self, name: str, program) -> Node:
+        """A machine with that program."""
         node = self.nodes[name] = Node(self, name, program)
         return node
 
     def _plan(self, number: int) -> Plan:
         chance = self.chance
+        box = edge_node if self.edge and chance.random() < 0.7 else platform_node
         return Plan(
             name=f"meter-{number}",
             token=f"secret-{number}",
-            where=platform_node.NAME,
-            port=platform_node.PORT,
+            where=box.NAME,
+            port=box.PORT,
             hasty=chance.random() < 0.3,
             every_s=chance.choice((1.0, 2.5)),
             per_message_max=chance.choice((1, 1, 4)),
@@ -127,16 +139,17 @@ class World:
         error = context.get("exception")
         self.violated(f"unhandled: {context.get('message')}: {error!r}", error)
 
-    def _stop_platform(self) -> bool:
-        if self.program.house and not self.program.stopping.is_set():
-            self.program.stopping.set()
-            return True
-        return False
-
     async def _live(self) -> None:
         chance = self.chance
         await self._up(self.platform)
-        await self.program.furnish([it.plan for it in self.meters.values()], quarantined=self.quarantined)
+        await self.program.furnish(
+            [it.plan for it in self.meters.values()],
+            quarantined=self.quarantined,
+            edge=(edge_node.NAME, edge_node.TOKEN) if self.edge else None,
+            behind=[it.plan.name for it in self.meters.values() if it.plan.where == edge_node.NAME],
+        )
+        for node in self.boxes:
+            node.start()
         for node in self.meter_nodes:
             node.start()
         faults = self.faults = Faults(self)
@@ -176,7 +189,8 @@ class World:
         while True:
             await asyncio.sleep(LOOK_EVERY_S)
             try:
-                self.program.check_sessions()
+                for program in self.programs:
+                    program.check_sessions()
             except Violation as error:
                 self.violated(str(error))
 
@@ -184,12 +198,16 @@ class World:
         """Liveness: without faults everything is acknowledged in bounded time."""
         ends_s = self.loop.time() + LIVENESS_S_MAX
         while self.loop.time() < ends_s:
-            if not self.oracle.outstanding() and self.program.is_sound and not self._unsent():
+            if not self.oracle.outstanding() and self._is_calm() and not self._unsent():
                 self.note("all delivered")
                 return
             await asyncio.sleep(0.5)
         left = {name: len(rows) - len(self.oracle.acked.get(name, {})) for name, rows in self.oracle.readings.items()}
+        left["buffered"] = self.edge.house.stores.buffer.status().readings if self.edge and self.edge.house else 0
         raise Violation(f"not everything was acknowledged {LIVENESS_S_MAX:g} s after the last fault: {left}")
+
+    def _is_calm(self) -> bool:
+        return all(program.is_sound for program in self.programs) and (self.edge is None or self.edge.is_empty)
 
     def _unsent(self) -> bool:
         return any(meter.client is None or meter.client.unacknowledged for meter in self.meters.values())
@@ -199,8 +217,10 @@ class World:
         await asyncio.sleep(50)
         for name, meter in self.meters.items():
             if meter.link and not meter.link.over.done():
-                await self.program.require_seen(name)
-        self.program.check_sessions()
+                program = self.edge if meter.plan.where == edge_node.NAME else self.program
+                program.require_seen(await self.program.key_of(name), name)
+        for program in self.programs:
+            program.check_sessions()
 
     def run(self) -> Outcome:
         """Live through it; the outcome names the first violation."""
