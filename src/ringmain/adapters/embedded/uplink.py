@@ -40,8 +40,12 @@ lost it together come back over half a minute.
 STEADY_S = 10.0
 """A connection that lasted so long ends the row of failures."""
 
-CONNECT_S_MAX = 15.0
-"""TCP and TLS handshake together, over a line of 9,600 bit/s as well."""
+CARRIED_FAILURES = 2
+"""One on which something was acknowledged cuts it to these, about a second: a link that breaks all the time is to be
+used in between, and a platform that ends each connection is not to be hammered."""
+
+CONNECT_S_MAX, CONNECT_ANSWERS = 15.0, 3
+"""TCP and TLS handshake together, over a line of 9,600 bit/s as well; never longer than three answers may take."""
 
 AGAIN = frozenset({Reason.UNSPECIFIED, Reason.IMPLEMENTATION_SPECIFIC, Reason.QUOTA_EXCEEDED})
 """Refusals of a message that may be another answer a moment later."""
@@ -81,6 +85,7 @@ class MqttUplink:
         self._changed = asyncio.Event()
         self._at_once = False
         self._subscribed = 0
+        self._carried = False
         self.is_up = False
         self.connections = 0
         self.trouble = "not connected yet"
@@ -134,17 +139,19 @@ class MqttUplink:
         failures = 0
         try:
             while True:
-                self._at_once = False
+                self._at_once = self._carried = False
                 since = asyncio.get_running_loop().time()
                 target = self._target()
+                connect_s = min(CONNECT_S_MAX, CONNECT_ANSWERS * target.client.answer_s)
                 try:
-                    await self._connection(target)
+                    await self._connection(target, connect_s)
                 except TimeoutError:
-                    self.trouble = f"no connection to {target.host}:{target.port} within {CONNECT_S_MAX:g} s"
+                    self.trouble = f"no connection to {target.host}:{target.port} within {connect_s:g} s"
                 except OSError as error:  # ssl.SSLError is one
                     self.trouble = f"{target.host}:{target.port}: {error}"
-                steady = self.connections and asyncio.get_running_loop().time() - since > STEADY_S
-                failures = 0 if steady else failures + 1
+                failures = min(failures + 1, CARRIED_FAILURES) if self._carried else failures + 1
+                if self._carried and asyncio.get_running_loop().time() - since > STEADY_S:
+                    failures = 0
                 self._tell()
                 if not self._at_once:
                     await self._pause(failures)
@@ -152,12 +159,12 @@ class MqttUplink:
             if self._driver and self._machine:
                 self._ended(self._machine.close())
 
-    async def _connection(self, target: Target) -> None:
+    async def _connection(self, target: Target, connect_s: float) -> None:
         """One connection from the first packet to the end."""
         loop = asyncio.get_running_loop()
         machine = ClientMachine(target.client, loop.time())
         driver: StreamDriver[ClientEvent] = StreamDriver(machine, self._on_events)
-        async with asyncio.timeout(CONNECT_S_MAX):
+        async with asyncio.timeout(connect_s):
             await loop.create_connection(
                 lambda: driver,
                 target.host,
@@ -222,6 +229,7 @@ class MqttUplink:
         if done is None or done.done():
             return
         if event.reason < 0x80:
+            self._carried = True
             done.set_result(None)
         elif event.reason in AGAIN:
             done.set_exception(Failed("storage_full", event.detail or "the platform takes nothing now", "it is kept"))
