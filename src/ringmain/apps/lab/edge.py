@@ -23,7 +23,7 @@ READ_BYTES = 65_536
 SETTINGS = {
     "keep_alive_s": 5,
     "answer_s": 2,
-    "commit_every_ms": 60,
+    "commit_every_ms": 20,
     "send_every_ms": 150,
     "report_every_s": 5,
 }

@@ -13,7 +13,7 @@ FAULTS = ("none", "harsh")
 
 EDGE, PLATFORM = "edge", "platform"
 
-CUTS, BLACK_HOLES, DELAYS, REFUSALS = 5, 3, 2, 1
+CUTS, BLACK_HOLES, DELAYS, REFUSALS = 4, 2, 1, 1
 HALF_OPENS: tuple[str, ...] = ("half-open up", "half-open down")
 """The link's faults in every harsh run. With the kills they take about a minute; more would only repeat themselves."""
 
@@ -25,6 +25,8 @@ CALM_S = (0.3, 1.5)
 
 CUT_S = (0.0, 0.8)
 """After a cut nothing is refused: the next connection may come at once."""
+
+CUT_CARRYING = 0.5
 
 BLACK_HOLE_S = (2.5, 5.0)
 """Longer than the edge's patience (`answer_s`), so that it gives a dead link up while the hole is still there."""
@@ -45,12 +47,15 @@ LATE_PLACES_MAX = 6
 
 
 class LinkFault(msgspec.Struct, frozen=True):
-    """After `after_s`, the relay is told `commands`; after another `hold_s`, that all passes again."""
+    """After `after_s`, and as soon as the uplink lives (`carrying`: has carried readings since the fault before), the
+    relay is told `commands`; after another `hold_s`, that all passes again.
+    """
 
     kind: str
     after_s: float
     commands: tuple[str, ...]
     hold_s: float
+    carrying: bool = True
 
 
 class Kill(msgspec.Struct, frozen=True):
@@ -90,7 +95,8 @@ def _fault(rng: Random, kind: str, commands: tuple[str, ...], hold_s: tuple[floa
 
 
 def _cut(rng: Random) -> LinkFault:
-    return _fault(rng, "cut", ("cut",), CUT_S)
+    """Half of them hit an uplink that has just come back and not carried anything yet."""
+    return LinkFault("cut", rng.uniform(*CALM_S), ("cut",), rng.uniform(*CUT_S), carrying=rng.random() < CUT_CARRYING)
 
 
 def _delay(rng: Random) -> LinkFault:

@@ -91,7 +91,7 @@ def gateway(port: int, token: str, settings: Mapping[str, object]) -> str:
     api = Api(port, token)
     try:
         api.raw("POST", "/api/v1/devices", {"id": GATEWAY, "profile": "gateway", "site": "main"})
-        claim = api.send("POST", f"/api/v1/devices/{GATEWAY}/claims", _Claim).claim
+        claim = api.send("POST", f"/api/v1/devices/{GATEWAY}/claims", _Claim, {}).claim
         api.raw("PUT", f"/api/v1/gateways/{GATEWAY}/delegations", {"devices": [DEVICE]})
         api.raw("PUT", f"/api/v1/gateways/{GATEWAY}/settings", settings)
     finally:

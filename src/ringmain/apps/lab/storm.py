@@ -24,7 +24,7 @@ TICK_S = 0.005
 LOOK_EVERY_S = 0.05
 WATCH_EVERY_S = 0.25
 
-ARM_S_MAX = 30.0
+ARM_S_MAX = 45.0
 """How long a kill waits for its victim to have unacknowledged records: longer than any fault of the link, with the
 reconnection after it."""
 
@@ -47,6 +47,7 @@ class Damage(msgspec.Struct):
     unacknowledged_at_kill: dict[str, list[int]] = msgspec.field(default_factory=lambda: {"edge": [], "platform": []})
     kills_idle: int = 0
     edge_backlog_max: int = 0
+    forwarded_at_fault: int = 0
     seconds: float = 0.0
 
 
@@ -69,7 +70,7 @@ def storm(plan: Plan, town: Town, say: Callable[[str], None]) -> Damage:
     """Do all of the plan. StepFailed where a box does not come back, or a process ends that was not killed."""
     started = time.monotonic()
     damage = Damage()
-    links = _faults_of_the_link(plan.link, town, damage)
+    links = _faults_of_the_link(plan.link, town, damage, say)
     kills = _kills(plan.kills, town, damage, say)
     watch = _watch(town, damage)
     open_tracks = [links, kills]
@@ -100,17 +101,19 @@ def _pause(seconds: float) -> Track:
         yield
 
 
-def _faults_of_the_link(faults: tuple[LinkFault, ...], town: Town, damage: Damage) -> Track:
+def _faults_of_the_link(faults: tuple[LinkFault, ...], town: Town, damage: Damage, say: Callable[[str], None]) -> Track:
     for fault in faults:
         yield from _pause(fault.after_s)
         for _ in _armed("the uplink did not come back"):
             stats = town.relay.tell("stats")
-            if stats.open > stats.dead:
+            if stats.open > stats.dead and (not fault.carrying or _has_carried(town, damage)):
                 break
             yield from _pause(LOOK_EVERY_S)
+        _settle(town, damage)
         for command in fault.commands:
             town.relay.tell(command)
         damage.faults[fault.kind] = damage.faults.get(fault.kind, 0) + 1
+        say(f"uplink: {', '.join(fault.commands)}; all passes again in {fault.hold_s:.1f} s")
         yield from _pause(fault.hold_s)
         town.relay.tell("pass")
 
@@ -120,7 +123,7 @@ def _kills(kills: tuple[Kill, ...], town: Town, damage: Damage, say: Callable[[s
         yield from _pause(kill.after_s)
         lost: list[int] = []
         while not lost:
-            yield from _kill_edge(town, lost) if kill.box == EDGE else _kill_platform(town, lost)
+            yield from _kill_edge(town, lost) if kill.box == EDGE else _kill_platform(town, damage, lost)
             if not lost:
                 damage.kills_idle += 1
                 if damage.kills_idle > MISSES_MAX:
@@ -152,15 +155,16 @@ def _kill_edge(town: Town, lost: list[int]) -> Track:
     lost += [unacknowledged] if unacknowledged else []
 
 
-def _kill_platform(town: Town, lost: list[int]) -> Track:
+def _kill_platform(town: Town, damage: Damage, lost: list[int]) -> Track:
     """When the edge has sent something that has no answer yet. `lost` gets how many readings never had one."""
     before: EdgeStatus | None = None
     for _ in _armed("the edge had nothing on its way"):
         before = town.edge_status()
-        if before and before.uplink_is_up and before.in_flight:
+        if before and before.uplink_is_up and before.in_flight and before.forwarded > damage.forwarded_at_fault:
             break
         yield
     assert before is not None
+    _settle(town, damage)
     town.platform.child.kill()
     town.platform.start()
     forwarded = before.forwarded
@@ -171,6 +175,19 @@ def _kill_platform(town: Town, lost: list[int]) -> Track:
         yield from _pause(WATCH_EVERY_S)
     unacknowledged = before.taken - forwarded
     lost += [unacknowledged] if unacknowledged > 0 else []
+
+
+def _has_carried(town: Town, damage: Damage) -> bool:
+    """Whether readings reached the platform since the fault before: each fault is to hit something that works."""
+    status = town.edge_status()
+    return status is not None and status.forwarded > damage.forwarded_at_fault
+
+
+def _settle(town: Town, damage: Damage) -> None:
+    """Remember how far the uplink has come when a fault begins."""
+    status = town.edge_status()
+    if status:
+        damage.forwarded_at_fault = max(damage.forwarded_at_fault, status.forwarded)
 
 
 def _armed(trouble: str) -> Iterator[None]:

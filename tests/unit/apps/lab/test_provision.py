@@ -65,7 +65,7 @@ def test_a_gateway_is_made_with_its_claim_its_meter_and_its_settings(scripted, m
     assert tenant_api.asked.pop() == "closed"
     assert [(method, path.removeprefix("/api/v1"), body) for method, path, body in tenant_api.asked] == [
         ("POST", "/devices", {"id": "lab-edge", "profile": "gateway", "site": "main"}),
-        ("POST", "/devices/lab-edge/claims", None),
+        ("POST", "/devices/lab-edge/claims", {}),
         ("PUT", "/gateways/lab-edge/delegations", {"devices": ["lab-meter"]}),
         ("PUT", "/gateways/lab-edge/settings", {"answer_s": 2}),
     ]

@@ -67,6 +67,7 @@ class World:
         self.note(1, 10, 4)
         self.status = EdgeStatus(True, 1, 3, 1, 1, forwarded=60, buffered=40, given_up=0)
         self.told = []
+        self.carried = 1
         self.stats = msgspec.structs.replace(QUIET, open=1)
         self.edge = PlayedBox(on_kill=self.meter_comes_again)
         self.platform = PlayedBox()
@@ -81,6 +82,7 @@ class World:
 
     def tell(self, command):
         self.told.append(command)
+        self.status = msgspec.structs.replace(self.status, forwarded=self.status.forwarded + self.carried)
         return self.stats
 
     def brew(self, *kills, link=()):
@@ -140,6 +142,23 @@ def test_a_meter_that_does_not_come_back_ends_it(world):
     world.edge.on_kill = lambda: None
     with pytest.raises(StepFailed, match="the meter did not come back to the edge"):
         world.brew(Kill("edge", 0.0))
+
+
+def test_an_uplink_that_carries_nothing_is_spared_by_all_but_a_cut(world):
+    world.carried = 0
+    world.brew(link=[CUT])
+    with pytest.raises(StepFailed, match="the uplink did not come back"):
+        world.brew(
+            link=[msgspec.structs.replace(CUT, carrying=False), msgspec.structs.replace(CUT, carrying=False), HOLE]
+        )
+    assert world.commands == ["cut", "pass", "pass", "cut", "pass", "cut", "pass"]
+
+
+def test_an_edge_that_got_nothing_through_since_the_last_fault_spares_the_platform(world):
+    world.carried = 0
+    with pytest.raises(StepFailed, match="the edge had nothing on its way"):
+        world.brew(Kill("platform", 0.05), link=[CUT])
+    assert world.platform.kills == []
 
 
 def test_faults_are_told_in_order_and_each_is_taken_back(world):
