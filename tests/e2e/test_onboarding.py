@@ -247,6 +247,7 @@ def test_through_a_gateway(platform: PlatformProcess, tmp_path: Path) -> None:
     told = json.loads(done.stdout)
     assert (told["id"], told["answer"]["device"], told["answer"]["state"]) == (7, "behind-9", "active")
     assert redeem(platform, claim, nonce="n" * 16).json() == told["answer"]
+    assert [held["device"] for held in platform.get("/api/v1/gateways/gw-9/delegations")["items"]] == ["behind-9"]
 
 
 def test_a_claim_survives_the_end_of_the_platform(platform: PlatformProcess) -> None:
