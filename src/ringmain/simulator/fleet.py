@@ -6,7 +6,6 @@ acknowledged. It must never drop what a meter still holds, and never outlive its
 
 import asyncio
 import contextlib
-import heapq
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -16,7 +15,7 @@ import msgspec
 import numpy as np
 
 from ringmain.model.time import format_rfc3339
-from ringmain.simulator.fleet_calls import Calls
+from ringmain.simulator.fleet_calls import Calls, Restarts
 from ringmain.simulator.fleet_end import leave
 from ringmain.simulator.fleet_meter import NEVER_MS, Meter
 from ringmain.simulator.fleet_report import FleetReport, write_progress
@@ -70,7 +69,6 @@ class Fleet:
         self._due = np.array([meter.due_ms for meter in meters], dtype=np.int64)
         self._awake = np.zeros(len(meters), dtype=np.bool_)
         self._calls = Calls(manner.link, manner.ramp_per_s, self._random)
-        self._restarts: list[tuple[float, int]] = []
         self._swept = 0
         self._prefetched = 0
         self._leaving = False
@@ -85,9 +83,8 @@ class Fleet:
         self._rate, self._told_published = 0.0, 0
         for meter in self._meters:
             self._calls.at(meter, self._began)
-        if self._manner.reboot_every_h:
-            self._restarts = [(self._next_restart(), meter.place) for meter in self._meters]
-            heapq.heapify(self._restarts)
+        mean_s = self._manner.reboot_every_h * 3600
+        self._restarts = Restarts(mean_s, range(len(self._meters)), self._began, self._random)
         async with asyncio.TaskGroup() as tasks:
             ended = await self._live(stop, tasks)
             report = self._report(ended)
@@ -211,17 +208,12 @@ class Fleet:
 
     def _restart(self, now: float) -> None:
         """Meters whose time has come lose power: the connection breaks, registers and what is in flight stay."""
-        while self._restarts and self._restarts[0][0] <= now:
-            place = heapq.heappop(self._restarts)[1]
-            heapq.heappush(self._restarts, (self._next_restart(), place))
+        for place in self._restarts.due(now):
             meter = self._meters[place]
             if meter.transport is not None:
                 self._reboots += 1
                 meter.restarting = True
                 meter.transport.abort()
-
-    def _next_restart(self) -> float:
-        return self._loop.time() + self._random.expovariate(1 / (self._manner.reboot_every_h * 3600))
 
     # -- the books -------------------------------------------------------------------------------------------
 

@@ -5,6 +5,7 @@ restarted. It must never let all of a fleet connect at once.
 import asyncio
 import heapq
 import ssl
+from collections.abc import Iterator
 from itertools import count
 from random import Random
 
@@ -92,3 +93,23 @@ class Calls:
                 )
         except (OSError, TimeoutError) as error:
             self.again(meter, loop.time(), error)
+
+
+class Restarts:
+    """When the meters at `places` lose power, each every `mean_s` seconds on average, from `now` on; 0: never."""
+
+    def __init__(self, mean_s: float, places: range, now: float, random: Random) -> None:
+        self._mean_s = mean_s
+        self._random = random
+        self._queue = [(self._after(now), place) for place in places] if mean_s else []
+        heapq.heapify(self._queue)
+
+    def due(self, now: float) -> Iterator[int]:
+        """Places of those whose time has come."""
+        while self._queue and self._queue[0][0] <= now:
+            place = self._queue[0][1]
+            heapq.heapreplace(self._queue, (self._after(now), place))
+            yield place
+
+    def _after(self, now: float) -> float:
+        return now + self._random.expovariate(1 / self._mean_s)

@@ -39,9 +39,7 @@ class ReplayedEnergy:
         if length > INTERVAL_MS_MAX or energy.max() > ENERGY_WH_MAX or energy.min() < 0:
             raise UnfitFile(f"intervals of more than an hour, or more than {ENERGY_WH_MAX} Wh in one, are not replayed")
         span = int(starts[-1]) + length - int(starts[0])
-        self.cycle_ms = max((span // unit * unit for unit in (YEAR_MS, WEEK_MS, DAY_MS) if span >= unit), default=0)
-        if span >= YEAR_MS:
-            self.cycle_ms = span // YEAR_MS * YEAR_MS
+        self.cycle_ms = next((span // unit * unit for unit in (YEAR_MS, WEEK_MS, DAY_MS) if span >= unit), 0)
         if not self.cycle_ms:
             raise UnfitFile("it covers less than a day")
         self.rows = rows

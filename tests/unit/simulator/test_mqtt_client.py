@@ -39,6 +39,21 @@ def test_connect_is_the_packet_of_the_standard():
     )
 
 
+def test_without_user_and_password_connect_is_anonymous():
+    assert connect_packet(Settings("m", "", "", keep_alive_s=60)) == b"\x10\x0d\x00\x04MQTT\x04\x00\x00\x3c\x00\x01m"
+
+
+def test_what_is_said_at_most_once_has_no_id_and_is_not_remembered():
+    machine = connected()
+    machine.publish_at_most_once("t", b"xy")
+    assert machine.data_to_send(0.0) == b"\x30\x05\x00\x01txy"
+    assert machine.unacknowledged == 0
+    machine.connect(1.0)
+    machine.data_to_send(1.0)
+    machine.receive(ACCEPTED, 1.0)
+    assert machine.data_to_send(1.0) == b""
+
+
 def test_publish_is_the_packet_of_the_standard_with_and_without_dup():
     assert publish_packet(b"\x00\x01t", b"xy", 10, dup=False) == b"\x32\x07\x00\x01t\x00\x0axy"
     assert publish_packet(b"\x00\x01t", b"xy", 10, dup=True)[0] == 0x3A

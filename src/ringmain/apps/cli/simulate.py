@@ -70,8 +70,9 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 def meters(**options: object) -> int:
     """Electricity meters of made-up homes, over MQTT.
 
-    They speak MQTT 3.1.1 to any server, and repeat what it does not acknowledge. Ends with a line of JSON on standard output. The exit code is 0 where everything due was acknowledged, or it was
-    asked to end (SIGINT, SIGTERM); 4 where something was left.
+    They speak MQTT 3.1.1 to any server, and repeat what it does not acknowledge. At the end a line of JSON on standard
+    output says what they did. The exit code is 0 where everything due was acknowledged, or where they were asked to end
+    (SIGINT, SIGTERM); 4 where something was left.
     """
     try:
         from ringmain.apps.cli.simulate_meters import run  # noqa: PLC0415  # numpy: not for `--help`

@@ -88,17 +88,17 @@ def run(raw: Mapping[str, object]) -> int:
     _room_for(len(identities))
     try:
         street = Street(_plan(options, identities, start_ms, last_ms))
+        clock = VirtualTime(
+            start_ms,
+            options.speed,
+            then_real_time=options.then_real_time,
+            monotonic_s=time.monotonic,
+            wall_ms=_wall_ms,
+        )
     except ValueError as error:
         raise click.UsageError(str(error)) from error
     _count_registers(street, start_ms)
-    clock = VirtualTime(
-        start_ms,
-        options.speed,
-        then_real_time=options.then_real_time,
-        monotonic_s=time.monotonic,
-        wall_ms=_wall_ms,
-    )
-    fleet = Fleet(street.meters, street.banks, clock, _manner(options), lambda text: click.echo(f"meters: {text}", err=True))
+    fleet = Fleet(street.meters, street.banks, clock, _manner(options), _say)
     report = uvloop.run(_live(fleet))
     if options.report is not None:
         write_progress(options.report, report)
@@ -111,6 +111,10 @@ def run(raw: Mapping[str, object]) -> int:
             "look at the server, or give it longer with --drain-s",
         )
     return Exit.OK
+
+
+def _say(text: str) -> None:
+    click.echo(f"meters: {text}", err=True)
 
 
 async def _live(fleet: Fleet) -> FleetReport:

@@ -159,7 +159,9 @@ def test_the_mean_of_a_thousand_homes_follows_h25(year, when, kind):
 def test_it_does_not_follow_the_shape_of_another_day_as_well(year):
     """What the correlation is worth: a weekday in winter is told from a Sunday in summer."""
     h25 = shapes()
-    weekdays = [index for index in year.means if day_type(day_of(index)) == "weekday" and season(day_of(index)) == "winter"]
+    weekdays = [
+        index for index in year.means if day_type(day_of(index)) == "weekday" and season(day_of(index)) == "winter"
+    ]
     ours = np.mean([year.means[index] for index in weekdays], axis=0)
     assert np.corrcoef(ours, h25[1, "weekday"])[0, 1] > np.corrcoef(ours, h25[7, "sunday"])[0, 1] + 0.15
 
