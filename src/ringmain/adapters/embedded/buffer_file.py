@@ -37,6 +37,9 @@ SCHEMA = (
 WAL_PAGES_BEFORE_CHECKPOINT = 500
 """2 MiB: the write-ahead log of a small box stays small. SQLite's own default is 1,000."""
 
+WAL_BYTES_KEPT = 4 * 1024 * 1024
+"""A larger write-ahead log, after much was deleted at once, is cut back to this."""
+
 RESERVE_BYTES = 2 * 1024 * 1024
 """Held by a file beside it while there is room, and given up when the disk is full: to delete takes room too."""
 
@@ -80,6 +83,7 @@ class BufferFile:
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute("PRAGMA cache_size=-1024")
         connection.execute(f"PRAGMA wal_autocheckpoint={WAL_PAGES_BEFORE_CHECKPOINT}")
+        connection.execute(f"PRAGMA journal_size_limit={WAL_BYTES_KEPT}")
         return connection
 
     async def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
@@ -170,7 +174,8 @@ class BufferFile:
 
     def _vacuum(self, connection: sqlite3.Connection) -> None:
         if self._free_pages > 4 * VACUUM_PAGES and self._free_pages * 2 > self._pages:
-            connection.execute(f"PRAGMA incremental_vacuum({VACUUM_PAGES})").fetchall()
+            # Each step of this statement frees one page, and `execute` takes one step only.
+            connection.executescript(f"PRAGMA incremental_vacuum({VACUUM_PAGES})")
 
     def _keep_reserve(self) -> None:
         """Hold the reserve, where the disk has room for it four times over."""

@@ -145,7 +145,7 @@ async def test_the_file_gives_its_pages_back(path):
     full = buffer.status()
     await buffer.settle(offsets)
     await buffer._delete()
-    for _ in range(14):
+    for _ in range(20):
         await buffer.append(body(1))
     empty = buffer.status()
     assert empty.used_bytes < full.used_bytes / 5
