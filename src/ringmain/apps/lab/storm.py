@@ -88,7 +88,8 @@ _DONE = object()
 
 
 def _check(town: Town) -> None:
-    town.relay_child.check_alive()
+    for child in (town.relay_child, town.edge.child, town.platform.child):
+        child.check_alive()
     if town.meter.exit_code() is not None:
         raise town.meter.failed("was done before the storm was: a kill found nothing to hit any more")
 

@@ -42,6 +42,11 @@ class PlayedBox:
         self.child, self.looks, self.left, self.starts = self, looks, 0, 0
         self.on_kill = on_kill
         self.kills = []
+        self.gone = False
+
+    def check_alive(self):
+        if self.gone:
+            raise StepFailed("ended unasked")
 
     def kill(self):
         at_s = time.monotonic()
@@ -112,6 +117,13 @@ def test_a_meter_that_is_done_too_soon_ends_it(world):
 
 def test_a_relay_that_dies_ends_it(world):
     world.relay_child.code = 1
+    with pytest.raises(StepFailed, match="ended unasked"):
+        world.brew(link=[HOLE])
+
+
+@pytest.mark.parametrize("box", ["edge", "platform"])
+def test_a_box_that_dies_though_nobody_killed_it_ends_it(world, box):
+    getattr(world, box).gone = True
     with pytest.raises(StepFailed, match="ended unasked"):
         world.brew(link=[HOLE])
 
