@@ -80,7 +80,7 @@ def simulated() -> Iterator[str]:
         await furnish(world)
         server.append(uvicorn.Server(uvicorn.Config(api(world.context), port=0, log_config=None, lifespan="off")))
         serving = asyncio.ensure_future(server[0].serve())
-        while not server[0].started:  # noqa: ASYNC110 - uvicorn has no event for it
+        while not server[0].started:
             await asyncio.sleep(0.01)
         ready.set()
         await serving

@@ -12,9 +12,9 @@ from tests.e2e.test_mqtt_foreign_paho import ANSWER_S_MAX, V5, V311, Session
 from tests.unit.services.gateways.world import REPORT
 
 from ringmain.model.batch import Block, DeadLetter, block_of
+from ringmain.model.bulk.chunk import Chunk
+from ringmain.model.bulk.codec import encode_chunk
 from ringmain.model.gateway import Roster, VersionedSettings, token_sha256, verifier
-from ringmain.protocols.bulk.chunk import Chunk
-from ringmain.protocols.bulk.codec import encode_chunk
 
 pytestmark = pytest.mark.slow
 

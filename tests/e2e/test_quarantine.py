@@ -40,7 +40,7 @@ async def provisioned(house):
 async def stored(house, device):
     """Wait for the readings of the device."""
     async with asyncio.timeout(5):
-        while not (found := await house.timeseries.readings(device.key, None, SPAN, after=None, limit=10)):  # noqa: ASYNC110
+        while not (found := await house.timeseries.readings(device.key, None, SPAN, after=None, limit=10)):
             await asyncio.sleep(0.01)
     return [(reading.channel, reading.at_ms, reading.value) for reading in found]
 

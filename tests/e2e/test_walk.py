@@ -79,7 +79,7 @@ async def test_a_publish_passes_the_functions_of_the_page_in_order(tmp_path):
             body = len(TOPIC).to_bytes(2, "big") + TOPIC + b"\x00\x01" + PAYLOAD
             writer.write(bytes((0x32, len(body))) + body)
             assert await reader.readexactly(4) == b"\x40\x02\x00\x01"
-            while house.ingestion.stored < 1:  # noqa: ASYNC110 - as a caller of the API would
+            while house.ingestion.stored < 1:
                 await asyncio.sleep(0.01)
             bill = await house.billing.issue(DEFAULT_TENANT, "household", date(2013, 1, 1), date(2013, 1, 2))
             writer.close()

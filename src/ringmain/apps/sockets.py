@@ -4,7 +4,7 @@ import os
 import socket
 from pathlib import Path
 
-from ringmain.apps.server.ownership import port_error
+from ringmain.apps.ownership import port_error
 
 BACKLOG = 4096
 """Connections that wait to be accepted: a street that comes back after a power cut all at once."""

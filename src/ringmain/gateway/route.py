@@ -16,7 +16,7 @@ A gateway (a device of that profile) has more of both:
 
 | publish | alias | what it is |
 |---|---|---|
-| `devices/{id}/chunks` | `chunks` | readings of many devices (`protocols.bulk`) |
+| `devices/{id}/chunks` | `chunks` | readings of many devices (`model.bulk`) |
 | `devices/{id}/report` | `report` | how it is |
 | `devices/{id}/claims` | `claims` | a local meter's claim, passed on: `{"id": n, "claim": "...", "body": {...}}` |
 

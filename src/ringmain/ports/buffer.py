@@ -1,7 +1,7 @@
 """Buffer: what an edge gateway has taken and the platform has not. Durable before anything is acknowledged.
 
 Rows are either *raw* (a batch as the intake wrote it, `model.batch`) or *sealed* (a chunk as it goes up,
-`protocols.bulk`). They have offsets that only grow; a row leaves only by `settle` (the platform has a durable outcome
+`model.bulk`). They have offsets that only grow; a row leaves only by `settle` (the platform has a durable outcome
 for all of it) or by `replace`, which changes rows and counts what was dropped in one transaction.
 
 It must never lose a row that `append` returned for, whatever happens to the process or the power.
@@ -45,7 +45,8 @@ class Dropped(msgspec.Struct, frozen=True):
 
 class BufferStatus(msgspec.Struct, frozen=True):
     """What it holds. `bytes` are those of bodies, `file_bytes` what the disk holds for it, `used_bytes` that less the
-    free pages in it (what limits compare), `free_bytes` what the disk has left. `taken` and `settled` count readings since the buffer was made, `dropped` too, by device and reason.
+    free pages in it (what limits compare), `free_bytes` what the disk has left. `taken` and `settled` count readings
+    since the buffer was made, `dropped` too, by device and reason.
     """
 
     first: Offset

@@ -17,7 +17,7 @@ import msgspec
 
 from ringmain.apps.cli.exits import CommandError, Exit
 from ringmain.apps.config import Config
-from ringmain.apps.server.ownership import owner_of
+from ringmain.apps.ownership import owner_of
 from ringmain.model.ids import DEFAULT_TENANT, TenantId
 
 TIMEOUT_S = 120

@@ -53,7 +53,7 @@ def join(platform: str, ca: Path, claim: str | None, claim_file: TextIO | None) 
         )
     config = configuration()
     from ringmain.apps.edge.join import join as redeem  # noqa: PLC0415
-    from ringmain.apps.server.ownership import own  # noqa: PLC0415
+    from ringmain.apps.ownership import own  # noqa: PLC0415
 
     with own(config.edge.path):
         membership = redeem(config.edge.path, host.strip("[]"), int(port), ca, text)

@@ -11,8 +11,8 @@ from ringmain.adapters.embedded.database import Database
 from ringmain.adapters.embedded.directory import Directory
 from ringmain.adapters.embedded.registry import Registry
 from ringmain.apps.config import Config
+from ringmain.apps.ownership import own
 from ringmain.apps.server.identity import Identity, load_or_create
-from ringmain.apps.server.ownership import own
 from ringmain.model.ids import DEFAULT_TENANT, TenantId
 from ringmain.model.site import Site
 from ringmain.services.lifecycle.service import ImportResult, Lifecycle

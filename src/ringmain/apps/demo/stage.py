@@ -23,7 +23,7 @@ from ringmain.apps.lab.api import Api, ApiError
 from ringmain.apps.lab.platform import MODULE
 from ringmain.apps.lab.processes import POLL_S, Child, Family, StepFailed
 from ringmain.apps.lab.relay_child import RelayChild
-from ringmain.apps.server.ownership import own
+from ringmain.apps.ownership import own
 from ringmain.model.time import format_rfc3339
 
 READY_S_MAX = 60.0

@@ -15,7 +15,7 @@ from ringmain.apps.edge.aggregate import EdgeAggregation
 from ringmain.apps.edge.books import EdgeBooks
 from ringmain.apps.edge.claims import PassedOn
 from ringmain.apps.edge.membership import Membership
-from ringmain.apps.edge.reports import Reports
+from ringmain.apps.edge.reports import Looked, Reports
 from ringmain.gateway.connections import Connections
 from ringmain.gateway.delegated import Delegates
 from ringmain.gateway.intake import Committed, Intake
@@ -72,7 +72,6 @@ class EdgeHouse:
         self.stores = stores
         self.clock = clock
         self.broken = asyncio.Event()
-        self.started_ms = clock.now_ms()
         self._mqtt_limits = limits
         self.books = EdgeBooks(stores.blobs)
         self.connections = Connections()
@@ -118,7 +117,19 @@ class EdgeHouse:
             on_received=self.books.received,
         )
         self.aggregation = EdgeAggregation(self.pipeline, self.delegates, clock)
-        self.reports = Reports(self)
+        self.reports = Reports(
+            Looked(
+                clock,
+                stores.buffer,
+                self.uplink,
+                self.forwarding,
+                self.settings,
+                self.roster,
+                self.delegates,
+                self.sessions,
+                self.books,
+            )
+        )
 
     async def open(self) -> "EdgeHouse":
         """Read what is kept. `Failed` where something is missing without which readings could be lost."""

@@ -27,7 +27,7 @@ from ringmain.apps.edge.membership import Membership, files_in, load
 from ringmain.apps.edge.presence import EdgePresence
 from ringmain.apps.lifetime import start_anew, stop_asked, until
 from ringmain.apps.logs import configure_logging
-from ringmain.apps.server.ownership import own
+from ringmain.apps.ownership import own
 from ringmain.apps.sockets import BACKLOG, tcp_socket, unix_socket
 from ringmain.gateway.mqtt import MqttDoor
 from ringmain.model.gateway import GatewaySettings

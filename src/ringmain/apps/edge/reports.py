@@ -3,28 +3,47 @@
 import asyncio
 import contextlib
 import logging
-from typing import TYPE_CHECKING
 
 import msgspec
 
 from ringmain import __version__
+from ringmain.adapters.embedded.uplink import MqttUplink
+from ringmain.apps.edge.books import EdgeBooks
+from ringmain.gateway.delegated import Delegates
 from ringmain.model.errors import Failed, Refused
 from ringmain.model.gateway import GatewayReport
 from ringmain.model.session import SessionState
-
-if TYPE_CHECKING:
-    from ringmain.apps.edge.compose import EdgeHouse
+from ringmain.ports.buffer import Buffer
+from ringmain.ports.clock import Clock
+from ringmain.services.forwarding.roster import RosterKeeper
+from ringmain.services.forwarding.service import Forwarding
+from ringmain.services.forwarding.settings import SettingsKeeper
+from ringmain.services.sessions.service import Sessions
 
 log = logging.getLogger(__name__)
+
+
+class Looked(msgspec.Struct, frozen=True):
+    """The rooms that a report looks into."""
+
+    clock: Clock
+    buffer: Buffer
+    uplink: MqttUplink
+    forwarding: Forwarding
+    settings: SettingsKeeper
+    roster: RosterKeeper
+    delegates: Delegates
+    sessions: Sessions
+    books: EdgeBooks
 
 
 class Reports:
     """Looks at the house, and never changes it."""
 
-    def __init__(self, house: "EdgeHouse") -> None:
+    def __init__(self, house: Looked) -> None:
         self._house = house
         self._due = asyncio.Event()
-        self._uplink_since_ms = house.clock.now_ms()
+        self._started_ms = self._uplink_since_ms = house.clock.now_ms()
 
     def due(self) -> None:
         """Something changed that the platform should know."""
@@ -52,11 +71,11 @@ class Reports:
     def report(self) -> GatewayReport:
         """How it is now."""
         house = self._house
-        status, drain, uplink = house.stores.buffer.status(), house.forwarding.drain(), house.uplink
+        status, drain, uplink = house.buffer.status(), house.forwarding.drain(), house.uplink
         return GatewayReport(
             version=__version__,
             at_ms=house.clock.now_ms(),
-            started_ms=house.started_ms,
+            started_ms=self._started_ms,
             settings_version=house.settings.version,
             settings_state=house.settings.state,
             settings_detail=house.settings.detail,

@@ -18,11 +18,11 @@ from ringmain.adapters.embedded.clock import EmbeddedClock
 from ringmain.apps.config import Config
 from ringmain.apps.lifetime import start_anew, stop_asked, until
 from ringmain.apps.logs import configure_logging
+from ringmain.apps.ownership import own
 from ringmain.apps.server.api.app import api
 from ringmain.apps.server.compose import House
 from ringmain.apps.server.doors import Sockets, http_server
 from ringmain.apps.server.identity import Identity, load_or_create
-from ringmain.apps.server.ownership import own
 from ringmain.apps.server.stores import open_stores
 from ringmain.apps.sockets import BACKLOG, unix_socket
 from ringmain.transports.ssl_context import server_context

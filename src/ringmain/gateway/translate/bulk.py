@@ -19,13 +19,13 @@ from numpy.typing import NDArray
 from ringmain.gateway.columns import ChannelRefused, Growing, Lane, Lanes, OpenBatch
 from ringmain.gateway.translate.bulk_named import ACCEPTED, FIRST, REASONS, Delegates, Int64s, Named
 from ringmain.model.batch import Block, DeadLetter
+from ringmain.model.bulk.chunk import Chunk
+from ringmain.model.bulk.codec import ChunkError, decode_chunk
 from ringmain.model.device import Device
 from ringmain.model.errors import ERRORS
 from ringmain.model.ids import DeviceKey
 from ringmain.model.standing import Standing
 from ringmain.model.time import INSTANT_MAX
-from ringmain.protocols.bulk.chunk import Chunk
-from ringmain.protocols.bulk.codec import ChunkError, decode_chunk
 
 CHUNK_READINGS_MAX = 50_000
 """As of a JSON payload: some 25 ms of the loop, and a second of a gateway with 10,000 meters at 5 readings/s."""

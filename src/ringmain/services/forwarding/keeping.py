@@ -12,15 +12,15 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 
 from ringmain.model.batch import Block
+from ringmain.model.bulk.chunk import Chunk
+from ringmain.model.bulk.codec import ChunkError, decode_chunk, encode_chunk
+from ringmain.model.bulk.gather import thin
 from ringmain.model.errors import Failed, Refused
 from ringmain.model.gateway import DropPolicy, GatewaySettings
 from ringmain.model.ids import DeviceId, Offset
 from ringmain.ports.buffer import Buffer, Dropped, Row, SealedRow
 from ringmain.ports.clock import Clock
 from ringmain.ports.uplink import Uplink
-from ringmain.protocols.bulk.chunk import Chunk
-from ringmain.protocols.bulk.codec import ChunkError, decode_chunk, encode_chunk
-from ringmain.protocols.bulk.gather import thin
 from ringmain.services.forwarding.lanes import Lanes
 
 log = logging.getLogger(__name__)
@@ -52,8 +52,8 @@ Gather = Callable[[Sequence[Row]], Chunk]
 
 
 class Keeper:
-    """Seals and makes room. `free` says which rows may be touched, `gather` makes one chunk of raw ones, `notice` is told
-    when there are new sealed rows.
+    """Seals and makes room. `free` says which rows may be touched, `gather` makes one chunk of raw ones, and `notice`
+    is told when there are new sealed rows.
     """
 
     def __init__(

@@ -14,15 +14,15 @@ from collections.abc import Callable, Mapping, Sequence
 import msgspec
 
 from ringmain.model.batch import BatchError, decode_batch
+from ringmain.model.bulk.chunk import Chunk
+from ringmain.model.bulk.codec import encode_chunk
+from ringmain.model.bulk.gather import chunk_of
 from ringmain.model.errors import Failed, Refused
 from ringmain.model.gateway import GatewaySettings
 from ringmain.model.ids import DeviceId, DeviceKey, Offset
 from ringmain.ports.buffer import Buffer, Row
 from ringmain.ports.clock import Clock
 from ringmain.ports.uplink import Uplink
-from ringmain.protocols.bulk.chunk import Chunk
-from ringmain.protocols.bulk.codec import encode_chunk
-from ringmain.protocols.bulk.gather import chunk_of
 from ringmain.services.forwarding.lanes import Lanes
 from ringmain.services.forwarding.pace import Pace
 

@@ -9,7 +9,7 @@ import pytest
 
 from ringmain.apps.cli.exits import Exit
 from ringmain.apps.cli.main import run
-from ringmain.apps.server.ownership import own
+from ringmain.apps.ownership import own
 
 DEVICE = {"id": "m-1", "profile": "meter", "state": "active", "site": "main", "created_at": "c", "state_since": "s"}
 

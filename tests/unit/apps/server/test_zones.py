@@ -67,7 +67,7 @@ async def test_a_changed_site_is_noticed_though_the_directory_fails_now_and_then
     running = asyncio.ensure_future(town.zones.run())
     await town.directory.put_site("acme", Site("main", "Asia/Kathmandu"))
     async with asyncio.timeout(5):
-        while town.zones.of(town.devices["acme"][0].key) != "Asia/Kathmandu":  # noqa: ASYNC110 - it has no event
+        while town.zones.of(town.devices["acme"][0].key) != "Asia/Kathmandu":
             await asyncio.sleep(0.005)
     assert not running.done()
     running.cancel()

@@ -13,12 +13,12 @@ from ringmain.gateway.columns import Lanes, OpenBatch
 from ringmain.gateway.translate import bulk
 from ringmain.gateway.translate.bulk import BulkTelemetry
 from ringmain.model.batch import DeadLetter, Stamped, block_of, decode_batch, encode_batch
+from ringmain.model.bulk.chunk import Chunk
+from ringmain.model.bulk.codec import encode_chunk
 from ringmain.model.device import GENERIC_PROFILE, METER_PROFILE, Channel, ChannelKind, Device, LifecycleState, Profile
 from ringmain.model.gateway import GATEWAY_PROFILE
 from ringmain.model.standing import ALWAYS, Standing
 from ringmain.model.time import INSTANT_MAX
-from ringmain.protocols.bulk.chunk import Chunk
-from ringmain.protocols.bulk.codec import encode_chunk
 
 NOW = 1_700_000_000_000
 SINCE = 1_600_000_000_000

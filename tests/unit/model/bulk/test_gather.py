@@ -5,12 +5,12 @@ import struct
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.unit.protocols.bulk.conftest import rows_of
+from tests.unit.model.bulk.conftest import rows_of
 
 from ringmain.model.batch import Batch, DeadLetter, Rejection, Stamped, block_of
+from ringmain.model.bulk.chunk import Chunk
+from ringmain.model.bulk.gather import chunk_of, thin
 from ringmain.model.ids import DeviceId, DeviceKey
-from ringmain.protocols.bulk.chunk import Chunk
-from ringmain.protocols.bulk.gather import chunk_of, thin
 
 NAMES = {DeviceKey(key): DeviceId(f"m{key:02}") for key in range(1, 30)}
 

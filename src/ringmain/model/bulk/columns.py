@@ -27,7 +27,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from ringmain.protocols.bulk.lanes import UNZIGZAG, prefix_xored, unzigzag, xored, zigzag
+from ringmain.model.bulk.lanes import UNZIGZAG, prefix_xored, unzigzag, xored, zigzag
 
 
 class ChunkError(ValueError):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ringmain.apps.server.ownership import LOCK_NAME, Owned, own, owner_of, port_error
+from ringmain.apps.ownership import LOCK_NAME, Owned, own, owner_of, port_error
 from ringmain.model.errors import Failed
 
 
@@ -35,7 +35,7 @@ def test_the_lock_ends_with_release(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_the_lock_ends_with_a_killed_process_and_binds_others(tmp_path: Path) -> None:
     program = (
-        "import sys, time; from pathlib import Path; from ringmain.apps.server.ownership import own;"
+        "import sys, time; from pathlib import Path; from ringmain.apps.ownership import own;"
         "lock = own(Path(sys.argv[1]), 'other'); print('locked', flush=True); time.sleep(60)"
     )
     other = subprocess.Popen([sys.executable, "-c", program, str(tmp_path)], stdout=subprocess.PIPE)

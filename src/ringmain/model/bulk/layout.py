@@ -6,9 +6,9 @@ import msgspec
 from msgspec import Meta
 
 from ringmain.model.batch import DeadLetter, Stamped
+from ringmain.model.bulk.columns import ColumnHead
 from ringmain.model.gateway import DELEGATIONS_MAX
 from ringmain.model.ids import DeviceId
-from ringmain.protocols.bulk.columns import ColumnHead
 
 VERSION = 1
 

@@ -4,7 +4,7 @@ import struct
 
 import pytest
 
-from ringmain.protocols.bulk.chunk import Chunk
+from ringmain.model.bulk.chunk import Chunk
 
 
 def rows_of(chunk: Chunk) -> list[tuple]:

@@ -22,15 +22,14 @@ from collections.abc import Iterator
 import msgspec
 
 from ringmain.model.batch import Block, DeadLetter
-from ringmain.model.gateway import DELEGATIONS_MAX
-from ringmain.protocols.bulk.chunk import Chunk
-from ringmain.protocols.bulk.columns import (
+from ringmain.model.bulk.chunk import Chunk
+from ringmain.model.bulk.columns import (
     ChunkError,
     decode_floats,
     decode_integers,
     inflated,
 )
-from ringmain.protocols.bulk.layout import (
+from ringmain.model.bulk.layout import (
     BLOCKS_MAX,
     CRC,
     HEADER_BYTES_MAX,
@@ -43,7 +42,8 @@ from ringmain.protocols.bulk.layout import (
     Letters,
     RowsHead,
 )
-from ringmain.protocols.bulk.writing import Writing
+from ringmain.model.bulk.writing import Writing
+from ringmain.model.gateway import DELEGATIONS_MAX
 
 __all__ = ["ChunkError", "decode_chunk", "encode_chunk"]
 

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from operator import itemgetter
 
 from ringmain.model.batch import Block
-from ringmain.protocols.bulk.columns import Column, ColumnHead, encode_floats, encode_integers
-from ringmain.protocols.bulk.layout import BlockHead, RowsHead
+from ringmain.model.bulk.columns import Column, ColumnHead, encode_floats, encode_integers
+from ringmain.model.bulk.layout import BlockHead, RowsHead
 
 
 class Writing:

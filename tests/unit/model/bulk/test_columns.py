@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ringmain.protocols.bulk.columns import (
+from ringmain.model.bulk.columns import (
     ChunkError,
     ColumnHead,
     Transform,

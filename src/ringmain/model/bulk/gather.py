@@ -12,9 +12,9 @@ from typing import TypeAlias
 import msgspec
 
 from ringmain.model.batch import Batch, Block, Stamped
+from ringmain.model.bulk.chunk import Chunk
 from ringmain.model.ids import DeviceId, DeviceKey
 from ringmain.model.time import SECOND_MS
-from ringmain.protocols.bulk.chunk import Chunk
 
 Shape: TypeAlias = "tuple[tuple[str, ...], bool, Stamped]"
 

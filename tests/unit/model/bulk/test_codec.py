@@ -11,14 +11,14 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.unit.protocols.bulk.conftest import rows_of
+from tests.unit.model.bulk.conftest import rows_of
 
 from ringmain.model.batch import DeadLetter, Stamped, block_of
+from ringmain.model.bulk import codec, layout
+from ringmain.model.bulk.chunk import Chunk
+from ringmain.model.bulk.codec import ChunkError, decode_chunk, encode_chunk
+from ringmain.model.bulk.columns import encode_integers
 from ringmain.model.ids import DeviceId, DeviceKey
-from ringmain.protocols.bulk import codec, layout
-from ringmain.protocols.bulk.chunk import Chunk
-from ringmain.protocols.bulk.codec import ChunkError, decode_chunk, encode_chunk
-from ringmain.protocols.bulk.columns import encode_integers
 
 VECTORS = Path(__file__).parents[3] / "vectors" / "bulk" / "chunks.json"
 DOCUMENT = Path(__file__).parents[4] / "docs" / "protocols" / "bulk.md"
