@@ -16,6 +16,8 @@ MODULES = {
     "wrong": "import sys; sys.stderr.write('the reason'); sys.exit(3)",
     "stays": "import time; print('up', flush=True); time.sleep(60)",
     "stubborn": "import signal, time; signal.signal(15, signal.SIG_IGN); print('up', flush=True); time.sleep(60)",
+    "echoes": "import sys\nfor line in sys.stdin: print('heard', line, end='', flush=True)",
+    "hurries": "import signal, sys, time; signal.signal(signal.SIGUSR1, lambda *_: sys.exit(7)); print('up', flush=True); time.sleep(60)",  # noqa: E501
     "env": "import os; print(os.environ['GIVEN'])",
 }
 
@@ -112,3 +114,37 @@ def test_a_signal_to_the_lab_ends_all_children(tmp_path, family, number):
         timer.start()
         child.wait(30)
     assert gone(child.pid)
+
+
+def test_a_child_hears_lines_and_ends_with_its_input(family):
+    child = started(family, "echoes", hears=True)
+    child.say("up and down")
+    until_up(child)
+    assert child.output() == b"heard up and down\n"
+    assert child.stop() in (0, -signal.SIGTERM)
+
+
+def test_a_child_without_an_input_is_not_spoken_to(family):
+    with pytest.raises(ValueError, match="done was started without an input"):
+        started(family, "done").say("hello")
+
+
+def test_a_signal_reaches_a_child_and_means_nothing_to_one_that_is_gone(family):
+    child = started(family, "hurries")
+    until_up(child)
+    child.signal(signal.SIGUSR1)
+    assert child.wait(10) == 7
+    child.signal(signal.SIGUSR1)
+
+
+def test_a_kill_says_when_and_the_next_life_goes_on_in_the_same_files(family):
+    child = started(family, "stays")
+    until_up(child)
+    before = time.monotonic()
+    assert before <= child.kill() <= time.monotonic()
+    assert child.exit_code() == -signal.SIGKILL
+    until_up(again := started(family, "stays"))
+    until = time.monotonic() + 10
+    while again.output() != b"up\nup\n":
+        assert time.monotonic() < until
+        time.sleep(0.01)
