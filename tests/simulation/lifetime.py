@@ -75,7 +75,7 @@ class Lifetime:
     def require_seen(self, key, name: str) -> None:
         """Its connection is open, so it is not OFFLINE."""
         state = self.house.sessions.get(key).state
-        require(state is not SessionState.OFFLINE, f"{name} is connected to {self.node.name} and shown {state}")
+        require(state is not SessionState.OFFLINE, f"{name} is connected to {self.node.name} and shown {state.name}")
 
 
 async def _first(*events: asyncio.Event) -> None:

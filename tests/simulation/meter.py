@@ -8,6 +8,8 @@ import asyncio
 import contextlib
 from dataclasses import dataclass, field
 
+import msgspec
+
 from ringmain.simulator.mqtt_client import MqttClient, PeerError, Settings
 from ringmain.simulator.publisher import Link, Undelivered, deliver
 
@@ -129,8 +131,7 @@ class Meter:
     async def run(self, _mount) -> None:
         plan, chance = self.plan, self.world.chance
         self.boots += 1
-        client_id = f"{plan.name}-{self.boots}" if plan.changes_name else plan.name
-        settings = Settings(client_id, plan.name, plan.token, plan.window, plan.keep_alive_s, plan.stall_s)
+        settings = Settings(plan.name, plan.name, plan.token, plan.window, plan.keep_alive_s, plan.stall_s)
         self.client = Remembering(settings, self._acknowledged)
         self.link = None
         self._queue(sorted(set(self.flash.readings) - self.flash.done))
@@ -178,6 +179,9 @@ class Meter:
         loop = asyncio.get_running_loop()
         pause_s = 0.2
         while True:
+            if self.plan.changes_name:
+                name = f"{self.plan.name}-{self.boots}-{self.client.connections}"
+                self.client._settings = msgspec.structs.replace(self.client._settings, client_id=name)
             with contextlib.suppress(OSError, TimeoutError):
                 async with asyncio.timeout(5):
                     _, link = await loop.create_connection(

@@ -19,7 +19,7 @@ class Oracle:
     def __init__(self):
         self.readings: dict[str, dict[int, int]] = {}
         self.acked: dict[str, dict[int, int]] = {}
-        self.acknowledgements = self.again = 0
+        self.acknowledgements = self.again = self.duplicates = 0
 
     def counted(self, meter: str, at_ms: int, energy_wh: int) -> None:
         self.readings.setdefault(meter, {})[at_ms] = energy_wh

@@ -187,7 +187,7 @@ class Platform(Lifetime):
             device = await house.registry.device(DEFAULT_TENANT, DeviceId(name))
             stored = await self._stored(device)
             oracle.check_stored(name, stored)
-            await self._check_books(name, device, stored)
+            await self._check_books(oracle, name, device, stored)
             await self._check_windows(oracle, name, device, stored, pending)
             await self._check_bill(oracle, name)
 
@@ -195,11 +195,12 @@ class Platform(Lifetime):
         found = await self.house.timeseries.readings(device.key, "energy_wh", ALWAYS, after=None, limit=100_000)
         return {reading.at_ms: reading.value for reading in found}
 
-    async def _check_books(self, name, device, stored) -> None:
+    async def _check_books(self, oracle, name, device, stored) -> None:
         tallies = {it.outcome: it.count for it in await self.house.timeseries.outcomes.tally([device.key])}
         received = tallies.pop("received", 0)
         require(received == sum(tallies.values()), f"{name}: received {received}, but {tallies}")
         require(tallies.get("stored", 0) == len(stored), f"{name}: {len(stored)} readings are stored as {tallies}")
+        oracle.duplicates += tallies.get("duplicate", 0)
         strange = {outcome for outcome, count in tallies.items() if count} - {"stored", "duplicate"}
         require(not strange, f"{name}: {tallies}")
 

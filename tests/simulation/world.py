@@ -52,6 +52,8 @@ class Outcome:
     again: int
     crashes: int
     torn: int
+    duplicates: int
+    has_edge: bool
     faults: dict[str, int]
     violation: str = ""
 
@@ -243,6 +245,8 @@ class World:
             again=self.oracle.again,
             crashes=sum(node.crashes for node in self.nodes.values()),
             torn=sum(node.disk.torn for node in self.nodes.values()),
+            duplicates=self.oracle.duplicates,
+            has_edge=self.edge is not None,
             faults=self.faults.counts if hasattr(self, "faults") else {},
             violation=self.violations[0] if self.violations else "",
         )
