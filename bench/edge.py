@@ -95,8 +95,11 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--runs", type=int, default=1, help="the order of start alternates")
     parser.add_argument("--only", choices=("ours", "theirs"), help="one side alone")
     parser.add_argument("--keep", type=Path, help="work in this new folder and keep it: logs, buffers")
-    parser.add_argument("--report", type=Path, default=ROOT / "reports" / "edge-bench.json")
+    parser.add_argument("--report", type=Path, help="reports/edge-bench.json, or -quick, -silent")
     options = parser.parse_args()
+    if options.report is None:
+        kind = "-quick" if options.quick or options.only else "-silent" if options.end == "silent" else ""
+        options.report = ROOT / "reports" / f"edge-bench{kind}.json"
     if options.quick:
         options.holes = QUICK_HOLES_S
     if options.first is None:
