@@ -1,6 +1,7 @@
 """A line of the simulated network: one direction between two hosts, and how bytes travel on it."""
 
 import asyncio
+from itertools import pairwise
 from random import Random
 from typing import Protocol
 
@@ -23,6 +24,14 @@ class Conditions(msgspec.Struct, frozen=True):
 
     pieces_max: int = 4
     split_share: float = 0.2
+
+    def pieces(self, data: bytes, chance: Random) -> list[bytes]:
+        """One write as it arrives."""
+        if len(data) < 2 or chance.random() > self.split_share:
+            return [data]
+        count = chance.randint(1, min(self.pieces_max, len(data)) - 1)
+        at = [0, *sorted(chance.sample(range(1, len(data)), count)), len(data)]
+        return [data[start:end] for start, end in pairwise(at)]
 
 
 class Line:

@@ -7,7 +7,6 @@ told, and in which context it runs) are kept apart: a program that died leaves i
 import asyncio
 from collections import deque
 from contextvars import Context
-from itertools import pairwise
 from random import Random
 from typing import Any, Protocol
 
@@ -114,13 +113,10 @@ class Endpoint(asyncio.Transport):
     def get_write_buffer_size(self) -> int:
         return self._unread
 
-    def can_write_eof(self) -> bool:
-        return False
-
     def write(self, data: bytes | bytearray | memoryview) -> None:
         if self._closing or not data:
             return
-        for piece in self._pieces(bytes(data)):
+        for piece in self._network.conditions.pieces(bytes(data), self._network.chance):
             self._send(piece)
         self._unread += len(data)
         if self._unread > self._high_water and not self._writing_paused and self._protocol:
@@ -215,14 +211,6 @@ class Endpoint(asyncio.Transport):
         if self._writing_paused and self._unread <= self._high_water // 4 and self._protocol and not self._closing:
             self._writing_paused = False
             self._loop.call_soon(self._call, self._protocol.resume_writing, context=self._network.context)
-
-    def _pieces(self, data: bytes) -> list[bytes]:
-        chance, conditions = self._network.chance, self._network.conditions
-        if len(data) < 2 or chance.random() > conditions.split_share:
-            return [data]
-        count = chance.randint(1, min(conditions.pieces_max, len(data)) - 1)
-        at = [0, *sorted(chance.sample(range(1, len(data)), count)), len(data)]
-        return [data[start:end] for start, end in pairwise(at)]
 
     def _send(self, segment: Segment) -> None:
         due = self._loop.time() + self._network.chance.uniform(*self._line.latency_s)
