@@ -141,6 +141,8 @@ class Keeper:
             if not await self._give_up():
                 return
             await asyncio.sleep(0)
+        if not self._buffer.status().sealed_rows:
+            self._thinned, self.step_s = Offset(0), 0  # the next outage begins with the setting's own step
 
     def _is_full(self) -> bool:
         status = self._buffer.status()
@@ -156,7 +158,7 @@ class Keeper:
             rows = await self._oldest(self._thinned)
             if not rows:
                 self._thinned, self.step_s = Offset(0), self.step_s * 2
-                return self.step_s <= DOWNSAMPLE_S_MAX
+                return True
             await self._thin(rows[0])
             return True
         rows = await self._oldest(Offset(0))
