@@ -121,7 +121,7 @@ async def test_the_oldest_go_and_are_counted():
     gateway = full(DropPolicy.DROP_OLDEST)
     gateway.buffer = Tight()
     gateway = _around(gateway, DropPolicy.DROP_OLDEST)
-    taken = await fill(gateway, 12)
+    taken = await fill(gateway, 40, each=150)
     before = await kept(gateway)
     await gateway.keeper.make_room()
     after = await kept(gateway)
