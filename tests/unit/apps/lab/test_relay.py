@@ -265,6 +265,43 @@ async def test_half_open_loses_one_direction_for_good(lost):
         await heard.hears_nothing()
 
 
+async def test_what_is_said_to_somebody_who_has_gone_is_lost_and_counted():
+    async with a_world() as world:
+        client, server = await world.pair()
+        world.relay.command("half-open up")
+        client.writer.transport.abort()
+        await server.hears_nothing()
+        server.say(b"hello?")
+        await world.until(lost_bytes_down=6, bytes_down=0, open=1)
+
+
+async def test_a_client_whose_way_back_is_dead_does_not_learn_that_there_is_no_server():
+    async with a_world() as world:
+        world.relay._to = ("127.0.0.1", 1)
+        world.relay.command("half-open down")
+        client = await world.dial()
+        await world.until(unreachable=1)
+        await client.hears_nothing()
+
+
+async def test_a_cut_while_the_server_is_dialled_ends_that_connection_too(monkeypatch):
+    async with a_world() as world:
+        dial, go = asyncio.get_running_loop().create_connection, asyncio.Event()
+
+        async def slow(factory, host, port, **more):
+            if port == world.relay._to[1]:
+                await go.wait()
+            return await dial(factory, host, port, **more)
+
+        monkeypatch.setattr(asyncio.get_running_loop(), "create_connection", slow)
+        client = await world.dial()
+        await world.until(open=1)
+        world.relay.command("cut")
+        await client.is_reset()
+        go.set()
+        await world.until(open=0)
+
+
 async def test_a_new_connection_in_half_open_reaches_the_server_and_hears_nothing():
     async with a_world() as world:
         world.relay.command("half-open down")
