@@ -5,6 +5,7 @@ import asyncio
 from tests.simulation import platform_node
 from tests.simulation.durable import Durable, Store
 from tests.simulation.lifetime import Lifetime
+from tests.simulation.oracle import require
 
 from ringmain.adapters.embedded.uplink import Target
 from ringmain.adapters.simulated.blobs import SimulatedBlobs
@@ -61,6 +62,12 @@ class Edge(Lifetime):
         running = [tasks.create_task(work, name=name) for name, work in house.work()]
         door = house.mqtt_door(tasks)
         return running, door, await asyncio.get_running_loop().create_server(door.protocol, port=PORT)
+
+    def check_books(self) -> None:
+        """Everything that was taken is settled, and nothing was dropped."""
+        status = self.house.stores.buffer.status()
+        require(status.taken == status.settled, f"the edge took {status.taken} readings and settled {status.settled}")
+        require(not status.dropped, f"the edge dropped {status.dropped}")
 
     @property
     def is_empty(self) -> bool:

@@ -3,6 +3,8 @@
 import asyncio
 
 LATENCY_S = (0.001, 0.02)
+CLOCK_ERROR_S = 60.0
+"""Beyond an interval or two a step makes devices stale until their next report, and that is as it should be."""
 
 
 class Faults:
@@ -29,6 +31,7 @@ class Faults:
                 (self.disk_full, 1),
                 (self.sync_fails, 1),
                 (self.stop_orderly, 1),
+                (self.step_clock, 1),
             )
         }
         if not any(self._weights.values()):
@@ -158,6 +161,11 @@ class Faults:
 
     def stop_orderly(self) -> bool:
         return self.chance.choice(self.world.programs).stop()
+
+    def step_clock(self) -> bool:
+        """Somebody corrects the wall clock; timers run on."""
+        self._box().clock.error_s = self.chance.uniform(-CLOCK_ERROR_S, CLOCK_ERROR_S)
+        return True
 
     # -- disks ----------------------------------------------------------------------------------------------
 

@@ -164,6 +164,8 @@ class World:
         await asyncio.sleep(LAST_BLOW_S)
         await self._delivered()
         looking.cancel()
+        if self.edge:
+            self.edge.check_books()
         await self.program.check_all(self.oracle, self.meters)
         await self._everybody_is_seen()
 

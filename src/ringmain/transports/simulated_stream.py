@@ -8,7 +8,7 @@ import asyncio
 from collections import deque
 from contextvars import Context
 from random import Random
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from ringmain.transports.simulated_line import Conditions, Line
 
@@ -65,7 +65,7 @@ class Endpoint(asyncio.Transport):
         self._reading = True
         self._closing = False
         self._gone = False
-        self._muted = False
+        self._muted = self._severed = False
         self._writing_paused = False
         self._unread = 0
         self._high_water = HIGH_WATER_BYTES
@@ -75,22 +75,19 @@ class Endpoint(asyncio.Transport):
 
     def attach(self, protocol: asyncio.BaseProtocol, context: Context) -> None:
         """Give it to a program; called in its context."""
-        assert isinstance(protocol, asyncio.Protocol)
-        self._protocol, self._context = protocol, context
+        self._protocol, self._context = cast("asyncio.Protocol", protocol), context
         protocol.connection_made(self)
         if self._gone:  # a reset was faster
             lost = ConnectionResetError(104, "connection reset by peer")
-            self._loop.call_soon(self._call, protocol.connection_lost, lost, context=self._network.context)
+            self._loop.call_soon(self._call, self._protocol.connection_lost, lost, context=self._network.context)
         elif self._inbox:
             self._loop.call_soon(self._read, context=self._network.context)
 
     def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
-        assert isinstance(protocol, asyncio.Protocol)
-        self._protocol = protocol
+        self._protocol = cast("asyncio.Protocol", protocol)
 
     def get_protocol(self) -> asyncio.BaseProtocol:
-        assert self._protocol is not None
-        return self._protocol
+        return cast("asyncio.Protocol", self._protocol)
 
     def is_closing(self) -> bool:
         return self._closing
@@ -190,7 +187,8 @@ class Endpoint(asyncio.Transport):
         self.drop_outgoing(chance)
 
     def drop_outgoing(self, chance: Random) -> None:
-        """Of what is on its way, only the front still arrives."""
+        """Of what is on its way, only the front still arrives; and nothing that is sent later."""
+        self._severed = True
         keep = chance.randint(0, len(self._outgoing))
         while len(self._outgoing) > keep:
             self._outgoing.pop()
@@ -213,6 +211,8 @@ class Endpoint(asyncio.Transport):
             self._loop.call_soon(self._call, self._protocol.resume_writing, context=self._network.context)
 
     def _send(self, segment: Segment) -> None:
+        if self._severed and segment != _RESET:
+            return
         due = self._loop.time() + self._network.chance.uniform(*self._line.latency_s)
         if self._outgoing:
             due = max(due, self._outgoing[-1][0])

@@ -134,6 +134,23 @@ def test_a_cut_is_heard_at_both_ends():
     assert one.told == other.told == ["ConnectionResetError"]
 
 
+@pytest.mark.parametrize("seed", range(20))
+def test_what_is_written_to_a_cut_connection_never_arrives_behind_a_gap(seed):
+    world = World(seed)
+
+    async def story():
+        one, other = await world.pair()
+        for number in range(5):
+            one.transport.write(bytes([number]))
+        world.network.cut(world.network.connections()[0])
+        while not one.told:
+            one.transport.write(b"x")
+            await asyncio.sleep(0.01)
+        return other.heard
+
+    assert bytes(range(5)).startswith(world.run(story()))
+
+
 def test_a_muted_end_is_heard_by_nobody_and_hears():
     world = World()
 
