@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import socket
 import subprocess
 import sys
 from random import Random
@@ -30,6 +31,12 @@ class Peer:
 
     def say(self, data):
         self.writer.write(data)
+
+    def vanish(self):
+        """With RST."""
+        raw = self.writer.transport.get_extra_info("socket")
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, link._LINGER_NOT)
+        self.writer.transport.abort()
 
     async def hears(self, data):
         async with asyncio.timeout(SOON_S):
@@ -171,8 +178,7 @@ async def test_a_reset_is_passed_on(mode):
     async with a_world() as world:
         client, server = await world.pair()
         world.relay.command(mode)
-        client.writer.transport.get_extra_info("socket").setsockopt(1, 13, link._LINGER_NOT)
-        client.writer.transport.abort()
+        client.vanish()
         await server.is_reset()
         await world.until(open=0)
 
@@ -269,7 +275,8 @@ async def test_what_is_said_to_somebody_who_has_gone_is_lost_and_counted():
     async with a_world() as world:
         client, server = await world.pair()
         world.relay.command("half-open up")
-        client.writer.transport.abort()
+        client.vanish()
+        await world.until(dead=1)
         await server.hears_nothing()
         server.say(b"hello?")
         await world.until(lost_bytes_down=6, bytes_down=0, open=1)
