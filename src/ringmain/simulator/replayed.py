@@ -70,5 +70,4 @@ class ReplayedEnergy:
         knot = np.clip(np.searchsorted(self._knots_ms, elapsed_ms, side="right") - 1, 0, len(self._knots_ms) - 2)
         begin, end = self._knots_ms[knot], self._knots_ms[knot + 1]
         low, high = self._knots_mj[knot], self._knots_mj[knot + 1]
-        part = np.clip(elapsed_ms - begin, 0, end - begin)
-        return np.asarray(low + (high - low) * part // np.maximum(end - begin, 1), dtype=np.int64)
+        return np.asarray(low + (high - low) * (elapsed_ms - begin) // np.maximum(end - begin, 1), dtype=np.int64)

@@ -4,6 +4,7 @@ import csv
 from datetime import date, timedelta
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -35,6 +36,14 @@ def test_another_seed_or_block_is_another_day(other):
     assert not np.array_equal(
         HouseholdBlock(1, 2, LONDON).net_w(NEW_YEAR), HouseholdBlock(*other, LONDON).net_w(NEW_YEAR)
     )
+
+
+def test_the_same_homes_in_another_block_live_another_day():
+    one, other = HouseholdBlock(1, 2, LONDON), HouseholdBlock(1, 3, LONDON)
+    other.homes = msgspec.structs.replace(one.homes, number=3)
+    assert not (one.net_w(NEW_YEAR) == other.net_w(NEW_YEAR)).all(axis=1).any()
+    other.homes = one.homes
+    assert np.array_equal(one.net_w(NEW_YEAR), other.net_w(NEW_YEAR))
 
 
 def test_panels_take_from_the_same_load():

@@ -32,6 +32,7 @@ def test_power_is_between_nought_and_what_they_are_rated_for(number):
     assert made[:, -120:].max() == 0  # one to three at night
 
 
+@pytest.mark.slow
 def test_a_years_yield_is_that_of_the_place_and_most_of_it_in_summer():
     months = np.zeros(12)
     for month in range(12):
