@@ -2,6 +2,8 @@
 
 import asyncio
 
+from ringmain.model.gateway import GatewaySettings
+
 LATENCY_S = (0.001, 0.02)
 CLOCK_ERROR_S = 60.0
 """Beyond an interval or two a step makes devices stale until their next report, and that is as it should be."""
@@ -32,6 +34,7 @@ class Faults:
                 (self.sync_fails, 1),
                 (self.stop_orderly, 1),
                 (self.step_clock, 1),
+                (self.new_settings, 1),
             )
         }
         if not any(self._weights.values()):
@@ -165,6 +168,22 @@ class Faults:
     def step_clock(self) -> bool:
         """Somebody corrects the wall clock; timers run on."""
         self._box().clock.error_s = self.chance.uniform(-CLOCK_ERROR_S, CLOCK_ERROR_S)
+        return True
+
+    def new_settings(self) -> bool:
+        """Somebody gives the edge other settings; some of them lead nowhere, and it has to come back from there."""
+        if self.world.edge is None or self.world.program.house is None:
+            return False
+        chance = self.chance
+        settings = GatewaySettings(
+            platform_port=chance.choice((0, 0, 9)),
+            keep_alive_s=chance.choice((5, 20)),
+            answer_s=chance.choice((2, 15)),
+            commit_every_ms=chance.choice((0, 100, 1000)),
+            send_every_ms=chance.choice((0, 500, 3000)),
+            confirm_s=chance.choice((5, 30)),
+        )
+        self.world.operate(self.world.program.put_settings(self.world.edge.node.name, settings))
         return True
 
     # -- disks ----------------------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """The platform of the world: the house of `ringmain up`, whole, on simulated homes; and how it is looked into."""
 
 import asyncio
+import contextlib
 from contextlib import AsyncExitStack
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -29,6 +30,8 @@ from ringmain.apps.server.zones import Zones
 from ringmain.metering.installation import Account, Installation, Installations, UsagePoint
 from ringmain.metering.tariff_file import read_tariff
 from ringmain.model.device import LifecycleState
+from ringmain.model.errors import Failed
+from ringmain.model.gateway import GatewaySettings
 from ringmain.model.ids import DEFAULT_TENANT, DeviceId
 from ringmain.model.time import Instant, Interval
 from ringmain.ports.registry import NewDevice
@@ -172,6 +175,12 @@ class Platform(Lifetime):
         if device.state is LifecycleState.PROVISIONED:
             device = await house.lifecycle.activate(DEFAULT_TENANT, DeviceId(name))
         return device.state is LifecycleState.ACTIVE
+
+    async def put_settings(self, edge: str, settings: GatewaySettings) -> None:
+        house = self.house
+        gateway = await house.registry.device(DEFAULT_TENANT, DeviceId(edge))
+        with contextlib.suppress(Failed):
+            await house.gateways.service.put_settings(gateway, settings)
 
     # -- what must be true ----------------------------------------------------------------------------------
 

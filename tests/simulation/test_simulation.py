@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.campaign]
 
 SEEDS = 2_000 if PROVE else 25
 PROCESSES = 2 if PROVE else 1
-FAULT_KINDS = 12
+FAULT_KINDS = 13
 RUN_S_MAX = SEEDS * 3.0 + 120
 ROOT = Path(__file__).resolve().parents[2]
 

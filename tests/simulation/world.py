@@ -180,14 +180,18 @@ class World:
         while self.quarantined:
             process, house = self.platform.process, self.program.house
             if process and house and process.alive:
-                context = copy_context()
-                context.run(PROCESS.set, process)
-                click = self.loop.create_task(self.program.activate(house, self.quarantined), context=context)
+                click = self.operate(self.program.activate(house, self.quarantined))
                 done, _ = await asyncio.wait((click,), timeout=5)
                 if done and not click.cancelled() and click.exception() is None and click.result():
                     self.note(f"{self.quarantined} is active")
                     return
             await asyncio.sleep(0.5)
+
+    def operate(self, work) -> asyncio.Task:
+        """What an operator does on the platform: it ends with the platform's process."""
+        context = copy_context()
+        context.run(PROCESS.set, self.platform.process)
+        return self.loop.create_task(work, context=context)
 
     async def _look(self) -> None:
         while True:
