@@ -15,7 +15,7 @@ import msgspec
 import numpy as np
 
 from ringmain.model.time import format_rfc3339
-from ringmain.simulator.fleet_calls import Calls, Restarts
+from ringmain.simulator.fleet_calls import BACKOFF_S_MAX, Calls, Restarts
 from ringmain.simulator.fleet_end import leave
 from ringmain.simulator.fleet_meter import NEVER_MS, Meter
 from ringmain.simulator.fleet_report import FleetReport, write_progress
@@ -35,13 +35,15 @@ PROGRESS_EVERY_S = 1.0
 
 class Manner(msgspec.Struct, frozen=True):
     """How the meters of a fleet behave. `reboot_every_h` is a meter's mean time between restarts, 0 for none;
-    `seconds_max` ends the fleet after so long, 0 for never; `drain_s` bounds how long it then waits for the rest.
+    `retry_s_max` bounds the pause before a meter calls again; `seconds_max` ends the fleet after so long, 0 for never;
+    `drain_s` bounds how long it then waits for the rest.
     """
 
     link: Link
     qos: int = 1
     window: int = 16
     ramp_per_s: float = 200.0
+    retry_s_max: float = BACKOFF_S_MAX
     reboot_every_h: float = 0.0
     seconds_max: float = 0.0
     drain_s: float = 30.0
@@ -68,7 +70,7 @@ class Fleet:
         self._random = Random(manner.seed)  # noqa: S311 - not a secret: the same seed must give the same fleet
         self._due = np.array([meter.due_ms for meter in meters], dtype=np.int64)
         self._awake = np.zeros(len(meters), dtype=np.bool_)
-        self._calls = Calls(manner.link, manner.ramp_per_s, self._random)
+        self._calls = Calls(manner.link, manner.ramp_per_s, self._random, manner.retry_s_max)
         self._swept = 0
         self._prefetched = 0
         self._leaving = False
@@ -95,8 +97,7 @@ class Fleet:
         report = msgspec.structs.replace(
             report, acknowledged=self._acknowledged, unacknowledged=self._unacknowledged(), cpu_s=_cpu_s()
         )
-        if self._manner.progress is not None:
-            write_progress(self._manner.progress, report)
+        write_progress(self._manner.progress, report)
         return report
 
     def heard(self, meter: Meter, acknowledged: int) -> None:
@@ -156,8 +157,7 @@ class Fleet:
             if self._said != self._calls.trouble:
                 self._said = self._calls.trouble
                 self._say(self._said)
-            if self._manner.progress is not None:
-                write_progress(self._manner.progress, self._report())
+            write_progress(self._manner.progress, self._report())
 
     def _pump(self, meter: Meter) -> None:
         """Send what is due, as far as the window (at QoS 0: the socket's buffer) has room."""

@@ -20,7 +20,9 @@ CONNECT_S_MAX = 10.0
 """TCP and TLS handshake, on a server that 10,000 others call too."""
 
 BACKOFF_S, BACKOFF_S_MAX = 0.25, 15.0
-"""Bounds of the limit, doubled at each attempt, below which the pause before the next call is drawn evenly."""
+"""Bounds of the limit, doubled at each attempt, below which the pause before the next call is drawn evenly. The upper
+one is a fleet's own choice.
+"""
 
 REBOOT_S = (5.0, 60.0)
 """How long a meter that restarts is silent."""
@@ -29,9 +31,10 @@ REBOOT_S = (5.0, 60.0)
 class Calls:
     """The calls to come of a fleet's meters, and those under way."""
 
-    def __init__(self, link: Link, ramp_per_s: float, random: Random) -> None:
+    def __init__(self, link: Link, ramp_per_s: float, random: Random, retry_s_max: float = BACKOFF_S_MAX) -> None:
         self._link = link
         self._ramp_per_s = ramp_per_s
+        self._retry_s_max = retry_s_max
         self._random = random
         self._tls = link.context()
         self._calls: list[tuple[float, int, Meter]] = []
@@ -54,7 +57,7 @@ class Calls:
             self.trouble = f"the server's certificate is not trusted: {error.verify_message}"
         elif error is not None:
             self.trouble = str(error) or type(error).__name__
-        limit = min(BACKOFF_S_MAX, BACKOFF_S * 2 ** min(meter.attempt, 10))
+        limit = min(self._retry_s_max, BACKOFF_S * 2 ** min(meter.attempt, 10))
         self.at(meter, now + self._random.uniform(0, limit))
 
     def after_restart(self, meter: Meter, now: float) -> None:

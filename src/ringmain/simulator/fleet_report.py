@@ -33,8 +33,10 @@ class FleetReport(msgspec.Struct, frozen=True):
     trouble: str = ""
 
 
-def write_progress(path: Path, report: FleetReport) -> None:
-    """Replace the file as a whole: a reader sees the old one or the new one."""
+def write_progress(path: Path | None, report: FleetReport) -> None:
+    """Replace the file as a whole: a reader sees the old one or the new one. Nothing where nobody wants to read."""
+    if path is None:
+        return
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     draft.write_bytes(msgspec.json.encode(report) + b"\n")
     draft.replace(path)

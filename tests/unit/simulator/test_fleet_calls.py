@@ -37,6 +37,15 @@ def test_a_meter_that_failed_waits_longer_each_time_and_never_too_long():
     assert max(pauses) > 0.8 * BACKOFF_S_MAX
 
 
+def test_a_fleet_may_choose_how_long_a_pause_gets():
+    waiting = Calls(Link("127.0.0.1", 1), 10.0, Random(1), 0.5)
+    for _ in range(50):
+        meter = Meter()
+        meter.attempt = 10
+        waiting.again(meter, 0.0, None)
+    assert 0.3 < max(when for when, _, _ in waiting._calls) <= 0.5
+
+
 def test_trouble_is_kept_in_words_and_refusals_are_counted():
     waiting = calls()
     waiting.again(Meter(), 0.0, ConnectRefused(5))

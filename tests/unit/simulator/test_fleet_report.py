@@ -26,6 +26,12 @@ def test_the_file_is_replaced_as_a_whole_and_leaves_no_draft(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_without_a_file_nothing_is_written(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_progress(None, report())
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_supervisors_can_read_it_back(tmp_path):
     path = tmp_path / "progress.json"
     written = report(acknowledged=7, trouble="none")

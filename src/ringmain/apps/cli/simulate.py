@@ -63,6 +63,7 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
     "--spread", type=click.FloatRange(0, 1), default=1.0, help="Part of an interval that reports spread over."
 )
 @click.option("--ramp", type=click.FloatRange(0.1, 10_000), default=200.0, show_default=True, help="Connects a second.")
+@click.option("--retry-max-s", type=click.FloatRange(0.1), default=15.0, show_default=True, help="Pause between calls.")
 @click.option("--keep-alive-s", type=click.IntRange(1, 65_535), default=60, show_default=True)
 @click.option("--stall-s", type=click.FloatRange(0.1), default=20.0, show_default=True, help="Unanswered: reconnect.")
 @click.option("--progress", type=_FILE, metavar="FILE", help="Rewrite this JSON file every second.")

@@ -60,6 +60,7 @@ class Options(msgspec.Struct, frozen=True):
     reboot_every_h: float
     spread: float
     ramp: float
+    retry_max_s: float
     keep_alive_s: int
     stall_s: float
     count: int | None = None
@@ -100,8 +101,7 @@ def run(raw: Mapping[str, object]) -> int:
     _count_registers(street, start_ms)
     fleet = Fleet(street.meters, street.banks, clock, _manner(options), _say)
     report = uvloop.run(_live(fleet))
-    if options.report is not None:
-        write_progress(options.report, report)
+    write_progress(options.report, report)
     click.echo(msgspec.json.encode(report).decode())
     if report.ended == "not drained":
         raise CommandError(
@@ -136,6 +136,7 @@ def _manner(options: Options) -> Manner:
         qos=options.qos,
         window=options.window,
         ramp_per_s=options.ramp,
+        retry_s_max=options.retry_max_s,
         reboot_every_h=options.reboot_every_h,
         seconds_max=options.for_s or 0.0,
         drain_s=options.drain_s,
