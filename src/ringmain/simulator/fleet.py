@@ -80,13 +80,13 @@ class Fleet:
 
     async def run(self, stop: asyncio.Event) -> FleetReport:
         """Live until the end; the final report."""
-        self._loop = loop = asyncio.get_running_loop()
-        self._began = self._looked = self._told = loop.time()
+        self._loop = asyncio.get_running_loop()
+        self._began = self._looked = self._told = self._loop.time()
         self._rate, self._told_published = 0.0, 0
         for meter in self._meters:
             self._calls.at(meter, self._began)
-        mean_s = self._manner.reboot_every_h * 3600
-        self._restarts = Restarts(mean_s, range(len(self._meters)), self._began, self._random)
+        places = range(len(self._meters))
+        self._restarts = Restarts(self._manner.reboot_every_h * 3600, places, self._began, self._random)
         async with asyncio.TaskGroup() as tasks:
             ended = await self._live(stop, tasks)
             report = self._report(ended)
@@ -154,10 +154,11 @@ class Fleet:
         if now >= self._told + PROGRESS_EVERY_S:
             self._rate = (self._published - self._told_published) / (now - self._told)
             self._told, self._told_published = now, self._published
-            if self._said != self._calls.trouble:
-                self._said = self._calls.trouble
-                self._say(self._said)
-            write_progress(self._manner.progress, self._report())
+            if self._said != (trouble := self._calls.trouble):
+                self._said = trouble
+                self._say(trouble)
+            if self._manner.progress is not None:
+                write_progress(self._manner.progress, self._report())
 
     def _pump(self, meter: Meter) -> None:
         """Send what is due, as far as the window (at QoS 0: the socket's buffer) has room."""
@@ -177,9 +178,8 @@ class Fleet:
 
     def _prefetch(self) -> None:
         """Work out one bank's coming readings before they are wanted, so that banks do not all do it at once."""
-        if self._banks:
-            self._prefetched = (self._prefetched + 1) % len(self._banks)
-            self._banks[self._prefetched].prefetch(self._now_ms)
+        self._prefetched = (self._prefetched + 1) % len(self._banks)
+        self._banks[self._prefetched].prefetch(self._now_ms)
 
     def _sweep(self, now: float) -> None:
         """Some of the connections: ping where it is time, leave servers that do not answer."""
