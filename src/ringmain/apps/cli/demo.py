@@ -4,6 +4,7 @@ import shutil
 import sys
 import tempfile
 import time
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,8 +15,6 @@ from ringmain.apps.cli.settings import Invocation, loaded
 
 if TYPE_CHECKING:
     from ringmain.apps.demo.plan import Options
-
-LOG_EVERY_S = 2.0
 
 
 @click.command()
@@ -34,22 +33,23 @@ def demo(homes: int, speed: float, seed: int, headless: bool, seconds: float | N
     began_s = time.monotonic() - _running_s()
     if report_path is not None and not report_path.absolute().parent.is_dir():
         raise click.UsageError(f"--report {report_path}: there is no directory {report_path.absolute().parent}")
-    try:
-        import rich  # noqa: F401, PLC0415  # told here, in words, where it is missing
-
-        from ringmain.apps.demo.live import headless_show, live_show  # noqa: PLC0415  # only the demo pays for it
-    except ModuleNotFoundError as error:
-        raise CommandError(
-            Exit.UNAVAILABLE, f"{error.name} is not installed", "pip install 'ringmain[demo]'"
-        ) from error
+    for module in ("rich", "numpy", "duckdb"):
+        if find_spec(module) is None:
+            raise CommandError(Exit.UNAVAILABLE, f"{module} is not installed", "pip install 'ringmain[platform,demo]'")
+    from ringmain.apps.demo.plan import load  # noqa: PLC0415 - only the demo pays for it
+    from ringmain.apps.demo.stage import set_up  # noqa: PLC0415
     from ringmain.apps.lab.api import ApiError  # noqa: PLC0415
     from ringmain.apps.lab.processes import StepFailed  # noqa: PLC0415
 
     work_dir = Path(tempfile.mkdtemp(prefix="ringmain-demo-"))
     options = _options(homes, speed, seed, seconds or 0.0, work_dir)
+    kept = load(options.storage_dir)
     try:
-        plain = headless or not sys.stdout.isatty()
-        report = (headless_show if plain else live_show)(options, began_s)
+        with set_up(options) as stage:
+            from ringmain.apps.demo.live import headless_show, live_show  # noqa: PLC0415 - while the platform starts
+
+            plain = headless or not sys.stdout.isatty()
+            report = (headless_show if plain else live_show)(options, kept, stage, began_s)
     except (StepFailed, ApiError) as error:
         hint = f"{error.hint}; " if error.hint else ""
         raise CommandError(

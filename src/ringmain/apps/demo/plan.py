@@ -2,7 +2,6 @@
 
 import socket
 from pathlib import Path
-from typing import Literal
 
 import msgspec
 
@@ -65,7 +64,11 @@ class Kept(msgspec.Struct, frozen=True):
 
 
 FILE = "demo.json"
-Stage = Literal["starting", "running", "ending"]
+TOKENS = "tokens.csv"
+"""The meters' tokens, for the simulator."""
+
+EARLY_WORD = "now"
+"""What the edge's process waits for: see `early`."""
 
 
 def load(storage_dir: Path) -> Kept | None:

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from ringmain.apps.demo.view import Situation
+from ringmain.apps.demo.situation import Situation
 from ringmain.apps.demo.watch import Figures
 
 
@@ -42,7 +42,7 @@ def report_of(figures: Figures, now: Situation, *, ended_in_s: float, resumed: b
         readings_stored=figures.stored,
         duplicates=tally.count("duplicate"),
         conflicts=tally.count("conflict"),
-        unaccounted=tally.received - sum(item.count for item in tally.items),
+        unaccounted=tally.unaccounted,
         readings_per_s=round(figures.stored / now.seconds, 1) if now.seconds else 0.0,
         sessions=figures.sessions,
         backlog_readings=figures.edge.backlog_readings if figures.edge else 0,

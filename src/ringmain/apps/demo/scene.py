@@ -12,15 +12,13 @@ import msgspec
 
 from ringmain.adapters.embedded.blobs import write_durably
 from ringmain.apps.demo import plan
-from ringmain.apps.demo.plan import Kept, Options
+from ringmain.apps.demo.plan import TOKENS, Kept, Options
 from ringmain.apps.lab.api import Api, ApiError
 from ringmain.metering.canonical import canonical
 from ringmain.metering.data import tariff_file
 from ringmain.metering.tariff_file import read_tariff
 from ringmain.model.time import format_rfc3339
 from ringmain.services.lifecycle.tokens import new_token
-
-TOKENS = "tokens.csv"
 
 
 class _Tenant(msgspec.Struct, frozen=True):

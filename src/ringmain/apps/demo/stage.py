@@ -4,26 +4,26 @@ One that was killed is back after `AGAIN_S`, by the same command on the same dir
 it needs. It must never leave one of them behind.
 """
 
+import asyncio
 import contextlib
 import os
 import signal
 import socket
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import msgspec
 
 from ringmain.apps.demo import plan
-from ringmain.apps.demo.plan import Kept, Options, Ports
-from ringmain.apps.demo.scene import TOKENS
-from ringmain.apps.edge.join import join
+from ringmain.apps.demo.plan import EARLY_WORD, TOKENS, Kept, Options, Ports
 from ringmain.apps.edge.membership import files_in
 from ringmain.apps.lab.api import Api, ApiError
 from ringmain.apps.lab.platform import MODULE
-from ringmain.apps.lab.processes import POLL_S, Child, Family, StepFailed
+from ringmain.apps.lab.processes import POLL_S, Child, Family, StepFailed, sigterm_interrupts
 from ringmain.apps.lab.relay_child import RelayChild
 from ringmain.apps.ownership import own
+from ringmain.model.errors import Failed
 from ringmain.model.time import format_rfc3339
 
 READY_S_MAX = 60.0
@@ -40,6 +40,12 @@ CRASHES_MAX = 5
 not heal."""
 
 
+RETRY_S_MAX = "1"
+"""Meters call again within a second: they start before their edge does, and a killed one is back as soon."""
+
+EARLY = "ringmain.apps.demo.early"
+
+
 class Stage:
     """The children. `ports` never change in one run."""
 
@@ -49,7 +55,7 @@ class Stage:
         self.relay: RelayChild | None = None
         self.edge_joined = files_in(options.edge_dir).membership.exists()
         self._family = family
-        self._commands: dict[str, tuple[Sequence[str], dict[str, str]]] = {}
+        self._commands: dict[str, Sequence[str]] = {}
         self._children: dict[str, Child] = {}
         self._gone: dict[str, float] = {}
         self._crashes: dict[str, int] = {}
@@ -94,22 +100,29 @@ class Stage:
 
     def join_edge(self, claim: str) -> None:
         """Bring the gateway in, once in the life of its directory."""
+        from ringmain.apps.edge.join import join  # noqa: PLC0415 - by now the platform starts beside it
+
         ca = self.options.storage_dir / "identity" / "ca.pem"
         with own(self.options.edge_dir):
             join(self.options.edge_dir, "127.0.0.1", self.ports.mqtts, ca, claim)
         self.edge_joined = True
 
+    def prepare_edge(self) -> None:
+        """Start its process; it waits for `start_edge`."""
+        settings = [f"edge.dir={self.options.edge_dir}", "log.level=warning"]
+        settings += [f"edge.port={self.ports.edge}", f"edge.tls_port={self.ports.edge_tls}"]
+        self._commands["edge"] = arguments = [*self.options.config, *_sets(settings), "edge"]
+        self._children["edge"] = self._family.start("edge", EARLY, arguments, hears=True)
+
     def start_edge(self) -> None:
-        """Start it. The relay has another port at each start, so the membership is told of it."""
+        """Let it begin. The relay has another port at each start, so the membership is told of it."""
         if self.relay is None:
             raise ValueError("the relay comes first")
         files = files_in(self.options.edge_dir)
         membership = msgspec.json.decode(files.membership.read_bytes())
         membership["port"] = self.relay.port
         files.membership.write_bytes(msgspec.json.encode(membership))
-        settings = [f"edge.dir={self.options.edge_dir}", "log.level=warning"]
-        settings += [f"edge.port={self.ports.edge}", f"edge.tls_port={self.ports.edge_tls}"]
-        self._start("edge", [*self.options.config, *_sets(settings), "edge"])
+        self._children["edge"].say(EARLY_WORD)
 
     def start_homes(self, kept: Kept, resume_after: Path | None) -> None:
         """The street: accelerated until now, then in step with it."""
@@ -119,6 +132,7 @@ class Stage:
         arguments += ["--user", f"{plan.TENANT}/{{id}}", "--channels", "energy_wh,import_wh,power_w"]
         arguments += ["--start", began, "--registers-from", began, "--speed", str(self.options.speed)]
         arguments += ["--then-real-time", "--progress", str(self.progress_path), "--ramp", "400"]
+        arguments += ["--retry-max-s", RETRY_S_MAX, "--reboot-every-h", "0"]
         if resume_after is not None:
             arguments += ["--resume-after", str(resume_after)]
         self._start("homes", arguments)
@@ -128,18 +142,20 @@ class Stage:
         """Where the street says how far it is."""
         return self.options.work_dir / "homes.json"
 
-    def _start(self, name: str, arguments: Sequence[str], env: dict[str, str] | None = None) -> None:
-        self._commands[name] = (arguments, env or {})
-        self._children[name] = self._family.start(name, MODULE, arguments, env)
+    def _start(self, name: str, arguments: Sequence[str]) -> None:
+        self._commands[name] = arguments
+        self._children[name] = self._family.start(name, MODULE, arguments)
 
     # -- while it runs --------------------------------------------------------------------------------------
 
-    def kill(self, name: str) -> None:
-        """SIGKILL, for the user to see that nothing is lost."""
-        if name not in self._gone and self._children[name].exit_code() is None:
-            self._children[name].kill()
-            self.killed[name] += 1
-            self._gone[name] = time.monotonic()
+    def kill(self, name: str) -> bool:
+        """SIGKILL, for the user to see that nothing is lost. False where it does not run just now."""
+        if name in self._gone or self._children[name].exit_code() is not None:
+            return False
+        self._children[name].kill()
+        self.killed[name] += 1
+        self._gone[name] = time.monotonic()
+        return True
 
     def cut(self, *, off: bool) -> None:
         """Black-hole the uplink, or let it pass again. What was open in a black hole stays dead, as with a modem."""
@@ -154,7 +170,7 @@ class Stage:
     def supervise(self) -> list[str]:
         """Start again what is gone for long enough; what there is to tell. StepFailed for one that ends too often."""
         told = []
-        for name, (arguments, env) in self._commands.items():
+        for name, arguments in self._commands.items():
             child = self._children[name]
             if child.exit_code() is None:
                 continue
@@ -166,8 +182,10 @@ class Stage:
                 told.append(f"{name} ended by itself; starting it again")
             elif time.monotonic() - self._gone[name] >= AGAIN_S:
                 del self._gone[name]
-                self._children[name] = self._family.start(name, MODULE, arguments, env)
-                told.append(f"{name} is started again")
+                held = held_readings(self.options.edge_dir) if name == "edge" else None
+                kept = "" if held is None else f"; its buffer on disk holds {held:,} readings"
+                self._children[name] = self._family.start(name, MODULE, arguments)
+                told.append(f"{name} is started again{kept}")
         return told
 
     def end(self) -> None:
@@ -182,6 +200,39 @@ class Stage:
         for child in children:
             if child.exit_code() is None:
                 child.signal(signal.SIGKILL)
+
+
+@contextlib.contextmanager
+def set_up(options: Options) -> Iterator[Stage]:
+    """A stage on which platform and relay start at once, while the caller gets ready. At the end no process is left,
+    whatever happens.
+    """
+    with sigterm_interrupts(), Family(options.work_dir) as family:
+        stage = Stage(family, options, plan.free_ports(options))
+        try:
+            stage.start_platform()
+            stage.start_relay()
+            yield stage
+        finally:
+            stage.end()
+
+
+def held_readings(directory: Path) -> int | None:
+    """What the buffer of an edge that does not run holds; None where it can not be read now."""
+    from ringmain.adapters.embedded.buffer import EmbeddedBuffer  # noqa: PLC0415 - only after a kill
+
+    async def count() -> int:
+        buffer = await EmbeddedBuffer.open(directory / "buffer.sqlite")
+        try:
+            return buffer.status().readings
+        finally:
+            await buffer.close()
+
+    try:
+        with own(directory):
+            return asyncio.run(count())
+    except Failed:
+        return None
 
 
 def ask_edge(directory: Path) -> bytes | None:

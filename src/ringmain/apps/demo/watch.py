@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 
 from ringmain.apps.demo import plan
+from ringmain.apps.demo.chart import Curve
 from ringmain.apps.demo.stage import ask_edge
 from ringmain.apps.lab.api import Api, ApiError
 from ringmain.model.gateway import GatewayReport
@@ -21,7 +22,15 @@ RATE_OVER_S = 5.0
 
 CURVE_DAYS = 2
 CURVE_EVERY_S = 2.0
-BILLS_SHOWN = 6
+BILLS_SHOWN = 24
+"""As many as a very tall terminal shows."""
+
+SAMPLES = 120
+SAMPLE_EVERY_S = 1.0
+"""Rates and backlogs are kept for two minutes, for the bars."""
+
+OWN_EVERY_S = 1.0
+"""So often the device of the user's own is looked for."""
 
 
 class Tally(msgspec.Struct, frozen=True):
@@ -33,6 +42,11 @@ class Tally(msgspec.Struct, frozen=True):
     def count(self, outcome: str) -> int:
         """Over all reasons."""
         return sum(item.count for item in self.items if item.outcome == outcome)
+
+    @property
+    def unaccounted(self) -> int:
+        """What was received and came to no outcome that is told: 0, or something is wrong."""
+        return self.received - sum(item.count for item in self.items)
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -59,12 +73,16 @@ class Bill(msgspec.Struct, frozen=True):
     total: str
 
 
-class Curve(msgspec.Struct, frozen=True):
-    """The load of the street: `energy_wh` for each interval from `start` on, None where nobody said anything."""
+class Latest(msgspec.Struct, frozen=True):
+    """The newest value of a channel."""
 
-    start: str
-    interval_s: int
-    energy_wh: tuple[int | None, ...]
+    channel: str
+    at: str
+    value: float | None = None
+
+
+class _Items(msgspec.Struct, frozen=True):
+    items: tuple[Latest, ...]
 
 
 class Figures:
@@ -78,6 +96,9 @@ class Figures:
         self.curve: Curve | None = None
         self.platform_answers = self.edge_answers = False
         self.rate = 0.0
+        self.rates: deque[float] = deque(maxlen=SAMPLES)
+        self.backlogs: deque[float] = deque(maxlen=SAMPLES)
+        self.own: tuple[Latest, ...] = ()
         self.bills: tuple[Bill, ...] = ()
         self.bills_issued = 0
         self.first_reading_s: float | None = None
@@ -104,7 +125,8 @@ class Watch:
         self._progress = progress
         self._began_s = began_s
         self._history: deque[tuple[float, int]] = deque()
-        self._curve_at_s = 0.0
+        self._curve_at_s = self._own_at_s = 0.0
+        self._sampled_s, self._sampled = began_s, 0
 
     def look(self) -> Figures:
         """Ask everybody."""
@@ -119,6 +141,7 @@ class Watch:
             figures.sessions = self._operator.get("/api/v1/platform", Platform).sessions
             figures.platform_answers = True
             self._look_at_the_street()
+            self._look_for_the_own()
         except ApiError:
             figures.platform_answers = False
         self._reckon()
@@ -134,6 +157,10 @@ class Watch:
             self._history.popleft()
         then_s, before = self._history[0]
         self.figures.rate = (stored - before) / (now_s - then_s) if now_s > then_s else 0.0
+        if (passed_s := now_s - self._sampled_s) >= SAMPLE_EVERY_S:
+            self.figures.rates.append((stored - self._sampled) / passed_s)
+            self.figures.backlogs.append(self.figures.edge.backlog_readings if self.figures.edge else 0)
+            self._sampled_s, self._sampled = now_s, stored
 
     def _homes(self) -> FleetReport | None:
         try:
@@ -151,5 +178,11 @@ class Watch:
         query = {"channel": "energy_wh", "from": since, "to": until, "interval_s": plan.INTERVAL_S}
         found = self._tenant.get("/api/v1/street/load", Curve, **query)
         slots = CURVE_DAYS * DAY_MS // 1000 // plan.INTERVAL_S
-        end = (at_ms - parse_rfc3339(found.start)) // 1000 // plan.INTERVAL_S
-        self.figures.curve = msgspec.structs.replace(found, energy_wh=found.energy_wh[max(0, end - slots) : end])
+        self.figures.curve = found.last(slots, at_ms)
+
+    def _look_for_the_own(self) -> None:
+        """What the device of the banner's line said last."""
+        now_s = time.monotonic()
+        if now_s - self._own_at_s >= OWN_EVERY_S:
+            self._own_at_s = now_s
+            self.figures.own = self._tenant.get(f"/api/v1/devices/{plan.HELLO}/latest", _Items).items

@@ -1,6 +1,7 @@
 """The relay as a process of the lab: told what to do by lines, believed only when it has answered."""
 
 import time
+from functools import cached_property
 
 import msgspec
 
@@ -14,16 +15,21 @@ ANSWER_S_MAX = 10.0
 
 
 class RelayChild:
-    """A relay before `to_port` of this machine. `port` is its own."""
+    """A relay before `to_port` of this machine."""
 
     def __init__(self, family: Family, to_port: int, seed: int) -> None:
         arguments = ["--listen-port", "0", "--to", f"127.0.0.1:{to_port}", "--seed", str(seed)]
         self.child: Child = family.start("relay", MODULE, arguments, hears=True)
         self._heard = 0
-        self.port = msgspec.json.decode(self._answer(), type=Listening).port
+
+    @cached_property
+    def port(self) -> int:
+        """Its own; who asks first waits until it listens. StepFailed where it does not."""
+        return msgspec.json.decode(self._answer(), type=Listening).port
 
     def tell(self, command: str) -> Stats:
         """One command; its answer. StepFailed where there is none, or where it is a refusal."""
+        _ = self.port  # its first line
         self.child.say(command)
         answer = self._answer()
         try:
