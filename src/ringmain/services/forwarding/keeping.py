@@ -36,8 +36,10 @@ SEAL_BYTES_MAX = 1024 * 1024
 
 LOOK_EVERY_S = 1.0
 
-ROOM_SHARE = 0.95
-"""The policy acts when so much of the buffer's size is used, so that the doors need not close meanwhile."""
+ROOM_SHARE, ROOM_BYTES = 0.05, 256 * 1024
+"""The policy keeps so much of the buffer free, the larger of the two but never more than a quarter: a commit of the
+doors has to fit into it, or they would stay closed although something could go.
+"""
 
 ROOM_ROWS = 8
 """Rows given up at a time."""
@@ -93,9 +95,9 @@ class Keeper:
 
     # -- sealing --------------------------------------------------------------------------------------------
 
-    async def seal(self) -> None:
-        """Seal what has to wait, chunk by chunk."""
-        while rows := await self._sealable():
+    async def seal(self, *, now: bool = False) -> None:
+        """Seal what has to wait, chunk by chunk; `now`, however little it is and however short it has waited."""
+        while rows := await self._sealable(now=now):
             offsets = [row.offset for row in rows]
             self._lanes.take(offsets)
             try:
@@ -109,7 +111,7 @@ class Keeper:
                 self._lanes.land(offsets, settled=True)
             await asyncio.sleep(0)
 
-    async def _sealable(self) -> list[Row]:
+    async def _sealable(self, *, now: bool) -> list[Row]:
         """The oldest raw rows that have to wait, if they are enough or have waited long enough."""
         status = self._buffer.status()
         if status.rows == status.sealed_rows:
@@ -118,7 +120,7 @@ class Keeper:
         now_s = self._clock.monotonic_s()
         if self._waiting_since_s is None:
             self._waiting_since_s = now_s
-        late = now_s - self._waiting_since_s >= SEAL_AFTER_S
+        late = now or now_s - self._waiting_since_s >= SEAL_AFTER_S
         if status.readings - status.sealed_readings < SEAL_READINGS and not late:
             return []
         border = self._lanes.border if self._uplink.is_up else status.last
@@ -139,7 +141,9 @@ class Keeper:
         """Act by the policy until there is room, or nothing that may go."""
         while self.settings.policy is not DropPolicy.REJECT and self._is_full():
             if not await self._give_up():
-                return
+                await self.seal(now=True)  # what is raw yet can go when it is sealed
+                if not await self._give_up():
+                    return
             await asyncio.sleep(0)
         if not self._buffer.status().sealed_rows:
             self._thinned, self.step_s = Offset(0), 0  # the next outage begins with the setting's own step
@@ -147,7 +151,7 @@ class Keeper:
     def _is_full(self) -> bool:
         status = self._buffer.status()
         return (
-            status.used_bytes > self.settings.buffer_bytes_max * ROOM_SHARE
+            status.used_bytes > self.settings.buffer_bytes_max - _room(self.settings.buffer_bytes_max)
             or status.free_bytes < self.settings.free_bytes_min
         )
 
@@ -205,6 +209,11 @@ class Keeper:
             pass  # settled meanwhile: that made room too
         finally:
             self._lanes.land(offsets, settled=True)
+
+
+def _room(bytes_max: int) -> int:
+    """What is kept free of a buffer of that size."""
+    return min(bytes_max // 4, max(int(bytes_max * ROOM_SHARE), ROOM_BYTES))
 
 
 def _sealed(chunk: Chunk, body: bytes) -> SealedRow:
