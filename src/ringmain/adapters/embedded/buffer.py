@@ -182,6 +182,9 @@ class EmbeddedBuffer:
     def _refuse_when_full(self, size: int) -> None:
         used = self._file.used_bytes + size
         if self._bytes_max and used > self._bytes_max:
+            if self._settling:  # there will be room as soon as what is settled is deleted
+                self._settling.cancel()
+                self._delete_soon()
             raise Failed(
                 "storage_full",
                 f"the buffer holds {self._file.used_bytes:,} of {self._bytes_max:,} bytes; nothing was taken",
