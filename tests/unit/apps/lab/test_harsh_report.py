@@ -24,7 +24,8 @@ def calm():
 @pytest.fixture
 def damage():
     faults = {"cut": 5, "black-hole": 3, "half-open": 2, "delay": 2, "refuse": 1}
-    return Damage(faults, {"edge": [3, 1, 4, 1, 5], "platform": [9, 2, 6, 5, 3]}, 1, 4_000, 50.12345)
+    kills = {"edge": [3, 1, 4, 1, 5], "platform": [9, 2, 6, 5, 3]}
+    return Damage(faults, kills, kills_idle=1, edge_backlog_max=4_000, seconds=50.12345)
 
 
 def made(calm, damage, edge=EMPTY):
