@@ -57,6 +57,10 @@ class _Listed(msgspec.Struct, frozen=True):
         return datetime.fromtimestamp(parse_rfc3339(self.from_) / 1000, ZoneInfo(ZONE)).date()
 
 
+def _day(day: date) -> str:
+    return f"{day.day} {day:%b}"
+
+
 class BillRun:
     """Steps through homes and periods."""
 
@@ -126,7 +130,7 @@ class BillRun:
     def _show(self, number: int, account: str, start: date, end: date) -> None:
         body = self._api.get(f"/api/v1/bills/{number}", _Body)
         last = end - timedelta(days=1)
-        period = f"{start:%d %b}" if last == start else f"{start:%d %b} to {last:%d %b}"
+        period = _day(start) if last == start else f"{_day(start)}-{_day(last)}"
         bill = Bill(number, account, period, body.energy_kwh, body.total)
         self._figures.bills = (bill, *self._figures.bills)[:BILLS_SHOWN]
         self._figures.bills_issued = max(self._figures.bills_issued, number)

@@ -56,7 +56,7 @@ def platform(figures: Figures, now: Situation, width: int, bar_lines: int) -> Si
     """What it has stored, and that its books come out even; below it the rate of the last minutes as bars."""
     table, tally = _plain(), figures.tally
     if not now.platform_runs:
-        state = Text("✖ killed, back soon", style="bold red")
+        state = Text("✖ killed", style="bold red")
     elif not figures.platform_answers:
         state = Text("▽ starting again", style="yellow")
     else:
@@ -109,16 +109,16 @@ def _edge_state(figures: Figures, now: Situation) -> Text:
     if figures.edge is None:
         return Text("starting", style="dim")
     if not now.edge_runs:
-        return Text("✖ killed, back soon", style="bold red")
+        return Text("✖ killed", style="bold red")
     if not figures.edge_answers:
         return Text("▽ starting again", style="yellow")
     return Text("● answers", style="green")
 
 
-def homes(figures: Figures) -> Sized:
+def homes(figures: Figures, width: int) -> Sized:
     """The meters: what was acknowledged to them, and their sessions as the platform sees them."""
     table, report = _plain(), figures.homes
-    table.add_row("acknowledged", f"{report.acknowledged:,} messages" if report else "-")
+    table.add_row("acknowledged", f"{report.acknowledged:,}{' messages' if width >= WIDE else ''}" if report else "-")
     signs = Table.grid(padding=(0, 2), expand=True)
     for _ in range(2):
         signs.add_column(no_wrap=True, ratio=1)

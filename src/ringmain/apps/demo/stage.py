@@ -4,11 +4,8 @@ One that was killed is back after `AGAIN_S`, by the same command on the same dir
 it needs. It must never leave one of them behind.
 """
 
-import asyncio
 import contextlib
-import os
 import signal
-import socket
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -16,6 +13,7 @@ from pathlib import Path
 import msgspec
 
 from ringmain.apps.demo import plan
+from ringmain.apps.demo.edge_state import held_readings
 from ringmain.apps.demo.plan import EARLY_WORD, TOKENS, Kept, Options, Ports
 from ringmain.apps.edge.membership import files_in
 from ringmain.apps.lab.api import Api, ApiError
@@ -23,7 +21,6 @@ from ringmain.apps.lab.platform import MODULE
 from ringmain.apps.lab.processes import POLL_S, Child, Family, StepFailed, sigterm_interrupts
 from ringmain.apps.lab.relay_child import RelayChild
 from ringmain.apps.ownership import own
-from ringmain.model.errors import Failed
 from ringmain.model.time import format_rfc3339
 
 READY_S_MAX = 60.0
@@ -215,41 +212,6 @@ def set_up(options: Options) -> Iterator[Stage]:
             yield stage
         finally:
             stage.end()
-
-
-def held_readings(directory: Path) -> int | None:
-    """What the buffer of an edge that does not run holds; None where it can not be read now."""
-    from ringmain.adapters.embedded.buffer import EmbeddedBuffer  # noqa: PLC0415 - only after a kill
-
-    async def count() -> int:
-        buffer = await EmbeddedBuffer.open(directory / "buffer.sqlite")
-        try:
-            return buffer.status().readings
-        finally:
-            await buffer.close()
-
-    try:
-        with own(directory):
-            return asyncio.run(count())
-    except Failed:
-        return None
-
-
-def ask_edge(directory: Path) -> bytes | None:
-    """What the edge says of itself on its local socket; None where it does not answer."""
-    try:
-        folder = os.open(directory, os.O_PATH | os.O_DIRECTORY)
-    except OSError:
-        return None
-    try:
-        with socket.socket(socket.AF_UNIX) as opened:
-            opened.settimeout(0.5)
-            opened.connect(f"/proc/self/fd/{folder}/edge.sock")
-            return b"".join(iter(lambda: opened.recv(65_536), b""))
-    except OSError:
-        return None
-    finally:
-        os.close(folder)
 
 
 def _sets(assignments: Sequence[str]) -> list[str]:

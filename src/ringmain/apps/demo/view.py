@@ -19,7 +19,7 @@ TALL = 30
 """Lines from which on head and foot have frames."""
 
 TWO_COLUMNS = 76
-RIGHT, RIGHT_MAX = 36, 44
+RIGHT, RIGHT_MAX = 34, 44
 """Columns of the right side: as many as its longest line needs, and a little more where there is plenty."""
 
 SMALL = 8
@@ -28,7 +28,16 @@ SMALL = 8
 CURVE_LINES = (6, 16)
 BILLS_LINES_MIN = 5
 
-KEYS = (("c", "cut the uplink"), ("e", "kill the edge"), ("p", "kill the platform"), ("a", "addresses"), ("q", "end"))
+KEYS = {
+    "c": ("cut the uplink", "cut uplink", "cut"),
+    "e": ("kill the edge", "kill edge", "edge"),
+    "p": ("kill the platform", "kill platform", "platform"),
+    "a": ("addresses", "addresses", "where"),
+    "q": ("end", "end", "end"),
+}
+"""What each key does, in three lengths."""
+
+MENDED = ("mend the uplink", "mend uplink", "mend")
 
 
 def render(figures: Figures, now: Situation, width: int, height: int, page: str = "") -> RenderableType:
@@ -72,7 +81,7 @@ def _two_columns(middle: Layout, figures: Figures, now: Situation, width: int, l
 
 def _side(figures: Figures, now: Situation, width: int, lines: int) -> list[panels.Sized]:
     """Platform, edge and sessions, in the order of their weight; with bars where there is room for all."""
-    sessions = panels.homes(figures)
+    sessions = panels.homes(figures, width)
     for bar_lines in (2, 1, 0):
         both = [panel(figures, now, width, bar_lines) for panel in (panels.platform, panels.edge)]
         if sum(each.lines for each in both) + sessions.lines <= lines:
@@ -133,14 +142,17 @@ def _foot(now: Situation, width: int, said: int, *, tall: bool) -> RenderableTyp
 
 
 def _keys(now: Situation, width: int) -> Text:
+    """In the longest words that fit."""
+    words = {**KEYS, "c": MENDED} if now.cut else KEYS
+    for length in range(3):
+        parts = [(f" {key} ", f" {each[length]}") for key, each in words.items()]
+        if sum(len(key) + len(what) + 2 for key, what in parts) - 2 + panels.FRAME <= width:
+            break
     text = Text(no_wrap=True, overflow="crop")
-    for key, what in KEYS:
-        words = "mend the uplink" if key == "c" and now.cut else what
-        if len(text) + len(words) + 9 > width:
-            words = words.split()[0]
+    for key, what in parts:
         text.append("  " if text else "")
-        text.append(f" {key} ", style="reverse")
-        text.append(f" {words}")
+        text.append(key, style="reverse")
+        text.append(what)
     return text
 
 

@@ -11,7 +11,7 @@ import msgspec
 
 from ringmain.apps.demo import plan
 from ringmain.apps.demo.chart import Curve
-from ringmain.apps.demo.stage import ask_edge
+from ringmain.apps.demo.edge_state import ask_edge
 from ringmain.apps.lab.api import Api, ApiError
 from ringmain.model.gateway import GatewayReport
 from ringmain.model.time import DAY_MS, format_rfc3339, parse_rfc3339
@@ -132,10 +132,9 @@ class Watch:
         """Ask everybody."""
         figures = self.figures
         figures.homes = self._homes() or figures.homes
-        report = ask_edge(self._edge_dir)
-        figures.edge_answers = bool(report)
-        if report:
-            figures.edge = msgspec.json.decode(report, type=GatewayReport)
+        report = self._edge()
+        figures.edge_answers = report is not None
+        figures.edge = report or figures.edge
         try:
             figures.tally = self._tenant.get("/api/v1/tally", Tally)
             figures.sessions = self._operator.get("/api/v1/platform", Platform).sessions
@@ -161,6 +160,12 @@ class Watch:
             self.figures.rates.append((stored - self._sampled) / passed_s)
             self.figures.backlogs.append(self.figures.edge.backlog_readings if self.figures.edge else 0)
             self._sampled_s, self._sampled = now_s, stored
+
+    def _edge(self) -> GatewayReport | None:
+        try:
+            return msgspec.json.decode(ask_edge(self._edge_dir) or b"", type=GatewayReport)
+        except msgspec.DecodeError:  # killed while it answered, too
+            return None
 
     def _homes(self) -> FleetReport | None:
         try:

@@ -22,6 +22,7 @@ def test_it_listens_obeys_and_ends(tmp_path):
 def test_one_that_is_gone_is_an_error(tmp_path):
     with Family(tmp_path) as family:
         relay = RelayChild(family, 1, seed=3)
+        assert relay.port > 0
         relay.child.kill()
         with pytest.raises(StepFailed, match="does not listen"):
             relay.tell("pass")
