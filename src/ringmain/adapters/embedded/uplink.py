@@ -15,6 +15,7 @@ from random import Random
 
 import msgspec
 
+from ringmain.adapters.embedded.uplink_backoff import Backoff
 from ringmain.model.errors import Failed, Refused
 from ringmain.ports.uplink import Listener
 from ringmain.protocols.mqtt.client import ClientMachine
@@ -31,18 +32,6 @@ from ringmain.protocols.mqtt.reasons import Reason
 from ringmain.transports.stream import StreamDriver
 
 log = logging.getLogger(__name__)
-
-BACKOFF_S, BACKOFF_S_MAX = 0.25, 30.0
-"""First and greatest pause between two attempts. A platform that restarts is back in 2 s; ten thousand gateways that
-lost it together come back over half a minute.
-"""
-
-STEADY_S = 10.0
-"""A connection that lasted so long ends the row of failures."""
-
-CARRIED_FAILURES = 2
-"""One on which something was acknowledged cuts it to these, about a second: a link that breaks all the time is to be
-used in between, and a platform that ends each connection is not to be hammered."""
 
 CONNECT_S_MAX, CONNECT_ANSWERS = 15.0, 3
 """TCP and TLS handshake together, over a line of 9,600 bit/s as well; never longer than three answers may take."""
@@ -136,11 +125,11 @@ class MqttUplink:
 
     async def run(self) -> None:
         """Connect for ever, until cancelled."""
-        failures = 0
+        backoff, now = Backoff(self._rng), asyncio.get_running_loop().time
         try:
             while True:
                 self._at_once = self._carried = False
-                since = asyncio.get_running_loop().time()
+                since = now()
                 target = self._target()
                 connect_s = min(CONNECT_S_MAX, CONNECT_ANSWERS * target.client.answer_s)
                 try:
@@ -149,12 +138,10 @@ class MqttUplink:
                     self.trouble = f"no connection to {target.host}:{target.port} within {connect_s:g} s"
                 except OSError as error:  # ssl.SSLError is one
                     self.trouble = f"{target.host}:{target.port}: {error}"
-                failures = min(failures + 1, CARRIED_FAILURES) if self._carried else failures + 1
-                if self._carried and asyncio.get_running_loop().time() - since > STEADY_S:
-                    failures = 0
+                backoff.ended(carried=self._carried, lasted_s=now() - since)
                 self._tell()
                 if not self._at_once:
-                    await self._pause(failures)
+                    await self._pause(backoff.pause_s())
         finally:
             if self._driver and self._machine:
                 self._ended(self._machine.close())
@@ -182,11 +169,10 @@ class MqttUplink:
         while self._driver is driver:
             await self._changed.wait()
 
-    async def _pause(self, failures: int) -> None:
-        """Exponential backoff with full jitter; `reconnect` ends it."""
-        until = self._rng.uniform(0.2, 1.0) * min(BACKOFF_S_MAX, BACKOFF_S * 2 ** min(failures, 10))
+    async def _pause(self, seconds: float) -> None:
+        """`reconnect` ends it."""
         try:
-            async with asyncio.timeout(until):
+            async with asyncio.timeout(seconds):
                 while not self._at_once:
                     await self._changed.wait()
         except TimeoutError:

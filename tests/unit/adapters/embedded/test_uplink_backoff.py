@@ -7,7 +7,9 @@ from random import Random
 import pytest
 
 from ringmain.adapters.embedded import uplink as module
+from ringmain.adapters.embedded import uplink_backoff
 from ringmain.adapters.embedded.uplink import MqttUplink, Target
+from ringmain.adapters.embedded.uplink_backoff import BACKOFF_S_MAX, Backoff
 from ringmain.model.errors import Failed
 from ringmain.protocols.mqtt.client_events import ClientSettings
 
@@ -40,11 +42,11 @@ async def world(monkeypatch):
                 writer.write(bytes((PUBACK, 2)) + publish[at : at + 2])
         writer.close()
 
-    async def pause(_, failures):
-        world.pauses.append(failures)
-        await asyncio.sleep(0)
+    def pause_s(backoff):
+        world.pauses.append(backoff.failures)
+        return 0.0
 
-    monkeypatch.setattr(MqttUplink, "_pause", pause)
+    monkeypatch.setattr(Backoff, "pause_s", pause_s)
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     settings = ClientSettings("gw", answer_s=0.2)
@@ -71,6 +73,30 @@ async def world(monkeypatch):
     await asyncio.sleep(0.05)  # both sides close what they have
 
 
+def test_failures_in_a_row_make_pauses_longer_up_to_a_bound_and_no_two_uplinks_call_at_once():
+    backoff, greatest = Backoff(Random(3)), []
+    for _ in range(60):
+        backoff.ended(carried=False, lasted_s=99.0)
+        pauses = [backoff.pause_s() for _ in range(50)]
+        assert len(set(pauses)) == 50
+        greatest.append(max(pauses))
+    assert greatest[0] <= 0.5
+    assert greatest[0] < greatest[2] < greatest[4]
+    assert 0.8 * BACKOFF_S_MAX < greatest[-1] <= BACKOFF_S_MAX
+
+
+@pytest.mark.parametrize(("lasted_s", "failures"), [(0.0, 2), (9.9, 2), (10.1, 0)])
+def test_what_carried_cuts_a_long_row_short_and_never_makes_it_longer(lasted_s, failures):
+    backoff = Backoff(Random(1))
+    for _ in range(9):
+        backoff.ended(carried=False, lasted_s=0.0)
+    backoff.ended(carried=True, lasted_s=lasted_s)
+    assert backoff.failures == failures
+    fresh = Backoff(Random(1))
+    fresh.ended(carried=True, lasted_s=0.0)
+    assert fresh.failures == 1
+
+
 async def test_connections_that_are_accepted_and_lost_at_once_are_a_row_of_failures(world):
     await world.until(lambda: len(world.pauses) >= 4)
     assert world.pauses[:4] == [1, 2, 3, 4]
@@ -85,7 +111,7 @@ async def test_one_that_carried_something_cuts_the_row_short(world):
 
 async def test_one_that_carried_something_and_lasted_ends_it(world, monkeypatch):
     await world.until(lambda: len(world.pauses) >= 2)
-    monkeypatch.setattr(module, "STEADY_S", -1.0)
+    monkeypatch.setattr(uplink_backoff, "STEADY_S", -1.0)
     await send_one(world)
     await world.until(lambda: 0 in world.pauses)
 
