@@ -22,6 +22,7 @@ from ringmain.model.bulk.codec import decode_chunk
 from ringmain.model.errors import Failed
 from ringmain.model.gateway import DropPolicy, GatewaySettings
 from ringmain.model.ids import DeviceId, DeviceKey
+from ringmain.planning.edge_buffer import Load, size
 from ringmain.services.forwarding.keeping import Keeper
 from ringmain.services.forwarding.service import Forwarding
 
@@ -179,7 +180,9 @@ async def test_two_days_without_an_uplink(tmp_path):
     full = gateway.buffer.status()
     readings = METERS * minutes * MINUTE_S
     assert full.readings == readings
-    on_disk = sum(path.stat().st_size for path in tmp_path.iterdir() if not path.name.endswith(".reserve"))
+    on_disk = sum(path.stat().st_size for path in tmp_path.iterdir())
+    predicted = size(Load(METERS, 1.0, jitter=False), HOURS).file_bytes
+    assert 0.8 < predicted / on_disk < 1.25, f"`ringmain edge size` says {predicted:,}, the disk {on_disk:,}"
     took_s = await drain(gateway, meters, platform, minutes)
     missing, twice = platform.counts()
     status = gateway.buffer.status()
@@ -196,6 +199,7 @@ async def test_two_days_without_an_uplink(tmp_path):
         missing=missing,
         twice=twice,
         disk_bytes=on_disk,
+        predicted_bytes=predicted,
         bytes_per_reading=round(on_disk / readings, 2),
         live_before_the_backlog_was_gone=platform.live_first,
         drain_virtual_s=round(took_s),

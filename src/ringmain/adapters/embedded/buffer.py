@@ -10,16 +10,15 @@ import contextlib
 import logging
 import os
 import sqlite3
-import zlib
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Self
 
+from ringmain.adapters.embedded import buffer_rows
 from ringmain.adapters.embedded.buffer_file import BufferFile
 from ringmain.adapters.embedded.buffer_index import BufferIndex, Facts
-from ringmain.model.batch import decode_batch
 from ringmain.model.errors import Failed, Refused
 from ringmain.model.ids import DeviceId, Offset
 from ringmain.ports.buffer import BufferStatus, Dropped, Row, SealedRow
@@ -74,13 +73,8 @@ class EmbeddedBuffer:
     async def append(self, body: bytes) -> Offset:
         """See `ports.buffer`."""
         self._refuse_when_full(len(body))
-        facts = _facts_of(body)
-
-        def insert(connection: sqlite3.Connection) -> Offset:
-            connection.execute(_COUNT, ("taken", facts.readings))
-            return _insert(connection, facts, body)
-
-        offset = await self._file.run(insert)
+        facts = buffer_rows.facts_of(body)
+        offset = await self._file.run(lambda connection: buffer_rows.take(connection, facts, body))
         self._index.add(offset, facts)
         self._index.taken += facts.readings
         self._remember(offset, body)
@@ -128,14 +122,8 @@ class EmbeddedBuffer:
         if any(offset not in self._index for offset in offsets):
             raise Refused("not_found", "some of these rows are gone; nothing was changed")
         facts = [Facts(True, row.readings, row.first_ms, row.last_ms, len(row.body)) for row in rows]
-
-        def swap(connection: sqlite3.Connection) -> list[Offset]:
-            connection.executemany(_DELETE, ((offset,) for offset in offsets))
-            for each in dropped:
-                connection.execute(_DROP, (each.device, each.reason, each.count))
-            return [_insert(connection, known, row.body) for known, row in zip(facts, rows, strict=True)]
-
-        fresh = await self._file.run(swap)
+        pairs = list(zip(facts, rows, strict=True))
+        fresh = await self._file.run(lambda connection: buffer_rows.swap(connection, offsets, pairs, dropped))
         for offset in offsets:
             self._index.remove(offset)
             self._forget(offset)
@@ -233,7 +221,7 @@ class EmbeddedBuffer:
         if not settled:
             return
         try:
-            await self._file.run(lambda connection: _settle(connection, settled))
+            await self._file.run(lambda connection: buffer_rows.settle(connection, settled))
         except Failed:
             self._settled = settled + self._settled
             raise
@@ -243,7 +231,7 @@ class EmbeddedBuffer:
         log.error(
             "%d rows of %s do not match their checksum; they are kept in its table `damaged`", len(offsets), self._path
         )
-        await self._file.run(lambda connection: _set_aside(connection, offsets))
+        await self._file.run(lambda connection: buffer_rows.set_aside(connection, offsets))
         for offset in offsets:
             facts = self._index.remove(offset)
             self._index.dropped.update({("", "damaged"): facts.readings if facts else 0})
@@ -254,7 +242,7 @@ class EmbeddedBuffer:
         self._file.start()
         try:
             self._connection = self._file.connect()
-            for offset, sealed, readings, first_ms, last_ms, size in self._connection.execute(_INDEX):
+            for offset, sealed, readings, first_ms, last_ms, size in self._connection.execute(buffer_rows.INDEX):
                 self._index.add(Offset(offset), Facts(bool(sealed), readings, first_ms, last_ms, size))
             last = self._connection.execute("SELECT coalesce(max(seq), 0) FROM sqlite_sequence").fetchone()
             self._index.last = Offset(last[0])
@@ -267,51 +255,7 @@ class EmbeddedBuffer:
 
     def _fetch(self, offsets: Sequence[Offset]) -> dict[Offset, bytes | None]:
         """Bodies by offset; None for one that does not match its checksum."""
-        found: dict[Offset, bytes | None] = {}
         try:
-            for offset in offsets:
-                row = self._connection.execute("SELECT crc, body FROM rows WHERE offset = ?", (offset,)).fetchone()
-                if row is not None:
-                    found[offset] = row[1] if zlib.crc32(row[1]) == row[0] else None
+            return buffer_rows.bodies(self._connection, offsets)
         except sqlite3.Error as error:
             raise self._file.failed(error) from error
-        return found
-
-
-_INDEX = "SELECT offset, sealed, readings, first_ms, last_ms, length(body) FROM rows ORDER BY offset"
-_DELETE = "DELETE FROM rows WHERE offset = ?"
-_COUNT = "INSERT INTO totals VALUES (?, ?) ON CONFLICT DO UPDATE SET value = value + excluded.value"
-_DROP = "INSERT INTO dropped VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET count = count + excluded.count"
-
-
-def _facts_of(body: bytes) -> Facts:
-    """What the index keeps of a raw batch."""
-    batch = decode_batch(body)
-    stamps = [stamp for block in batch.blocks if block.messages for stamp in block.stamps.cast("q")]
-    return Facts(False, batch.readings, min(stamps, default=0), max(stamps, default=0), len(body))
-
-
-def _insert(connection: sqlite3.Connection, facts: Facts, body: bytes) -> Offset:
-    cursor = connection.execute(
-        "INSERT INTO rows (sealed, readings, first_ms, last_ms, crc, body) VALUES (?, ?, ?, ?, ?, ?)",
-        (facts.sealed, facts.readings, facts.first_ms, facts.last_ms, zlib.crc32(body), body),
-    )
-    return Offset(cursor.lastrowid or 0)
-
-
-def _settle(connection: sqlite3.Connection, offsets: Sequence[Offset]) -> None:
-    readings = 0
-    for offset in offsets:
-        row = connection.execute("SELECT readings FROM rows WHERE offset = ?", (offset,)).fetchone()
-        readings += row[0] if row else 0
-        connection.execute(_DELETE, (offset,))
-    connection.execute(_COUNT, ("settled", readings))
-
-
-def _set_aside(connection: sqlite3.Connection, offsets: Sequence[Offset]) -> None:
-    for offset in offsets:
-        row = connection.execute("SELECT readings, body FROM rows WHERE offset = ?", (offset,)).fetchone()
-        if row:
-            connection.execute("INSERT OR REPLACE INTO damaged VALUES (?, ?, ?)", (offset, *row))
-            connection.execute(_DROP, ("", "damaged", row[0]))
-            connection.execute(_DELETE, (offset,))

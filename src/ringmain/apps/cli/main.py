@@ -18,6 +18,8 @@ from ringmain.model.ids import DEFAULT_TENANT, TenantId, is_name
 
 COMMANDS = {
     "up": Lazy("ringmain.apps.cli.up:up", "Run the platform: MQTT, HTTP, storage and billing in one process."),
+    "edge": Lazy("ringmain.apps.cli.edge:edge", "Run an edge gateway: take, keep and forward what local meters say."),
+    "demo": Lazy("ringmain.apps.cli.demo:demo", "Platform, edge gateway and a street of homes, live on the terminal."),
     "lab": Lazy("ringmain.apps.cli.lab:lab", "Replay a household's year over real sockets and bill it."),
     "device": Lazy("ringmain.apps.cli.device:device", "Import, add, list and move devices through their lifecycle."),
     "gateway": Lazy(
@@ -25,6 +27,7 @@ COMMANDS = {
     ),
     "tariff": Lazy("ringmain.apps.cli.tariff:tariff", "Check tariff files and put them on the platform."),
     "bill": Lazy("ringmain.apps.cli.bill:bill", "List bills and show one."),
+    "report": Lazy("ringmain.apps.cli.report:report", "Draw the load of a device or of the whole street."),
     "simulate": Lazy("ringmain.apps.cli.simulate:simulate", "Devices that are not there, to any server."),
     "config": Lazy("ringmain.apps.cli.config:config", "Show and check the configuration."),
     "version": Lazy("ringmain.apps.cli.version:version", "Print the version."),

@@ -1,0 +1,80 @@
+"""The buffer's rows in SQL: what a transaction does with them. Pure functions of a connection."""
+
+import sqlite3
+import zlib
+from collections.abc import Sequence
+
+from ringmain.adapters.embedded.buffer_index import Facts
+from ringmain.model.batch import decode_batch
+from ringmain.model.ids import Offset
+from ringmain.ports.buffer import Dropped, SealedRow
+
+INDEX = "SELECT offset, sealed, readings, first_ms, last_ms, length(body) FROM rows ORDER BY offset"
+_DELETE = "DELETE FROM rows WHERE offset = ?"
+_COUNT = "INSERT INTO totals VALUES (?, ?) ON CONFLICT DO UPDATE SET value = value + excluded.value"
+_DROP = "INSERT INTO dropped VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET count = count + excluded.count"
+
+
+def facts_of(body: bytes) -> Facts:
+    """What the index keeps of a raw batch."""
+    batch = decode_batch(body)
+    stamps = [stamp for block in batch.blocks if block.messages for stamp in block.stamps.cast("q")]
+    return Facts(False, batch.readings, min(stamps, default=0), max(stamps, default=0), len(body))
+
+
+def insert(connection: sqlite3.Connection, facts: Facts, body: bytes) -> Offset:
+    """One row, with its checksum; its offset."""
+    cursor = connection.execute(
+        "INSERT INTO rows (sealed, readings, first_ms, last_ms, crc, body) VALUES (?, ?, ?, ?, ?, ?)",
+        (facts.sealed, facts.readings, facts.first_ms, facts.last_ms, zlib.crc32(body), body),
+    )
+    return Offset(cursor.lastrowid or 0)
+
+
+def settle(connection: sqlite3.Connection, offsets: Sequence[Offset]) -> None:
+    """These rows go, and their readings count as settled."""
+    readings = 0
+    for offset in offsets:
+        row = connection.execute("SELECT readings FROM rows WHERE offset = ?", (offset,)).fetchone()
+        readings += row[0] if row else 0
+        connection.execute(_DELETE, (offset,))
+    connection.execute(_COUNT, ("settled", readings))
+
+
+def set_aside(connection: sqlite3.Connection, offsets: Sequence[Offset]) -> None:
+    """These rows are damaged: kept apart, and counted as dropped."""
+    for offset in offsets:
+        row = connection.execute("SELECT readings, body FROM rows WHERE offset = ?", (offset,)).fetchone()
+        if row:
+            connection.execute("INSERT OR REPLACE INTO damaged VALUES (?, ?, ?)", (offset, *row))
+            connection.execute(_DROP, ("", "damaged", row[0]))
+            connection.execute(_DELETE, (offset,))
+
+
+def take(connection: sqlite3.Connection, facts: Facts, body: bytes) -> Offset:
+    """A raw row that came in: its readings count as taken."""
+    connection.execute(_COUNT, ("taken", facts.readings))
+    return insert(connection, facts, body)
+
+
+def swap(
+    connection: sqlite3.Connection,
+    offsets: Sequence[Offset],
+    rows: Sequence[tuple[Facts, SealedRow]],
+    dropped: Sequence[Dropped],
+) -> list[Offset]:
+    """`offsets` go, `rows` come, and what was dropped is counted."""
+    connection.executemany(_DELETE, ((offset,) for offset in offsets))
+    for each in dropped:
+        connection.execute(_DROP, (each.device, each.reason, each.count))
+    return [insert(connection, facts, row.body) for facts, row in rows]
+
+
+def bodies(connection: sqlite3.Connection, offsets: Sequence[Offset]) -> dict[Offset, bytes | None]:
+    """Bodies by offset; None for one that does not match its checksum."""
+    found: dict[Offset, bytes | None] = {}
+    for offset in offsets:
+        row = connection.execute("SELECT crc, body FROM rows WHERE offset = ?", (offset,)).fetchone()
+        if row is not None:
+            found[offset] = row[1] if zlib.crc32(row[1]) == row[0] else None
+    return found
