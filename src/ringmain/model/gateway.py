@@ -100,9 +100,9 @@ class GatewaySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ] = 15
     commit_every_ms: Annotated[
         int, Meta(ge=0, le=5000, description="How long readings gather before they are synced and acknowledged.")
-    ] = 100
+    ] = 250
     send_every_ms: Annotated[int, Meta(ge=0, le=60_000, description="How long live readings gather into a chunk.")] = (
-        500
+        1000
     )
     backlog_bytes_s: Annotated[
         int, Meta(ge=1000, le=1_000_000_000, description="At most so much of the backlog goes up each second.")

@@ -116,6 +116,7 @@ async def _serve(config: Config, membership: Membership, listening: _Listening) 
         dial = dialling(directory, membership)
         house = await EdgeHouse(membership, stores, EmbeddedClock(), rng, dial, limits).open()
         gc.freeze()
+        gc.set_threshold(20_000, 50, 50)
         try:
             async with asyncio.TaskGroup() as tasks:
                 running = [tasks.create_task(work, name=name) for name, work in house.work()]
