@@ -1,6 +1,8 @@
 """The plan of a demo: what runs, how fast, and what it keeps over restarts. Pure but for reading its one file."""
 
 import socket
+from collections.abc import Sequence
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import msgspec
@@ -99,17 +101,28 @@ def first_instant(now_ms: int) -> int:
     return (day - (day - SUNDAY) % 7) * DAY_MS
 
 
+USUAL_PORTS = (1883, 8883, 8080, 1884, 8884)
+"""Those of a platform and an edge that are started by themselves: taken where nobody has them."""
+
+
 def free_ports(options: Options) -> Ports:
-    """Those that were set, and free ones for the others; all different, for all are held until all are known."""
-    held = [socket.socket() for _ in range(5)]
-    try:
+    """Those that were set, else the usual ones where they are free, else any free ones; all different, for all are
+    held until all are known.
+    """
+    asked = (options.mqtt_port, options.mqtts_port, options.http_port, options.edge_port, options.edge_tls_port)
+    with ExitStack() as held:
         found = []
-        asked = (options.mqtt_port, options.mqtts_port, options.http_port, options.edge_port, options.edge_tls_port)
-        for port, opened in zip(asked, held, strict=True):
-            if not port:
-                opened.bind(("127.0.0.1", 0))
-            found.append(port or opened.getsockname()[1])
+        for port, usual in zip(asked, USUAL_PORTS, strict=True):
+            found.append(port or _free_port(held, () if usual in asked else (usual,)))
         return Ports(*found)
-    finally:
-        for opened in held:
-            opened.close()
+
+
+def _free_port(held: ExitStack, wanted: Sequence[int]) -> int:
+    for port in (*wanted, 0):
+        opened = held.enter_context(socket.socket())
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        with suppress(OSError):
+            opened.bind(("127.0.0.1", port))
+            found: int = opened.getsockname()[1]
+            return found
+    raise Failed("unavailable", "this machine gives no free port; nothing was started", "see `ss -ltn`")
