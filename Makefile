@@ -9,7 +9,7 @@ SHELL  := /bin/bash
 .PHONY: help setup run test check bench bench-edge prove docs lock clean
 
 help:
-	@echo "make run     the lab (a household's year becomes an exact bill), then the platform stays up on its data"
+	@echo "make run     the demo: platform, edge gateway and a street of homes, live"
 	@echo "make test    every test, each campaign small; as root it installs the programs that some tests drive"
 	@echo "make check   lint, types, import contracts, fast tests: under a minute"
 	@echo "make bench   side by side with mosquitto, in one run"
@@ -35,9 +35,7 @@ setup: .venv/.package
 	@touch $@
 
 run: setup
-	@mkdir -p reports
-	$(BIN)/ringmain lab --year 2013 --faults none --seed 1 --keep --report reports/lab.json
-	$(BIN)/ringmain up
+	$(BIN)/ringmain demo
 
 test: setup
 	@.ci/services
