@@ -31,7 +31,6 @@ LONGER_MODULES = {
     "adapters/embedded/queue.py": "the writer's thread and its callers share one condition and must be read together",
     "apps/server/compose.py": "the wiring of every room, each once",
     "adapters/embedded/buffer.py": "the methods of one port over one index and one file, which change together",
-    "adapters/embedded/uplink.py": "one connection's life and the port that stands before it share every field",
     "gateway/mqtt.py": "the bridge of one door: events in, answers out",
 }
 
