@@ -12,6 +12,7 @@ import click
 
 from ringmain.apps.cli.exits import CommandError, Exit
 from ringmain.apps.cli.settings import Invocation, loaded
+from ringmain.model.errors import RingmainError
 
 if TYPE_CHECKING:
     from ringmain.apps.demo.plan import Options
@@ -41,16 +42,19 @@ def demo(homes: int, speed: float, seed: int, headless: bool, seconds: float | N
     from ringmain.apps.lab.api import ApiError  # noqa: PLC0415
     from ringmain.apps.lab.processes import StepFailed  # noqa: PLC0415
 
+    kept = load(loaded().config.storage_dir.absolute())
     work_dir = Path(tempfile.mkdtemp(prefix="ringmain-demo-"))
     options = _options(homes, speed, seed, seconds or 0.0, work_dir)
-    kept = load(options.storage_dir)
     try:
         with set_up(options) as stage:
             from ringmain.apps.demo.live import headless_show, live_show  # noqa: PLC0415 - while the platform starts
 
             plain = headless or not sys.stdout.isatty()
             report = (headless_show if plain else live_show)(options, kept, stage, began_s)
-    except (StepFailed, ApiError) as error:
+    except KeyboardInterrupt:
+        shutil.rmtree(work_dir)
+        raise
+    except (StepFailed, ApiError, RingmainError) as error:
         hint = f"{error.hint}; " if error.hint else ""
         raise CommandError(
             Exit.UNAVAILABLE, error.detail, f"{hint}the logs of all processes are in {work_dir}"

@@ -39,7 +39,7 @@ def headless_show(options: Options, kept: Kept | None, stage: Stage, began_s: fl
 def live_show(options: Options, kept: Kept | None, stage: Stage, began_s: float) -> Report:
     """The view, on the terminal's other screen; the banner stays on the first one."""
     console = Console()
-    console.print("[bold]Ringmain demo[/]: starting platform, edge and homes ...")
+    console.print("[bold]Ringmain demo[/]: starting platform, edge and homes ...", highlight=False)
     playing: list[Demo] = []
     with keys_of_terminal() as keys:
         live = Live(console=console, screen=True, auto_refresh=False)

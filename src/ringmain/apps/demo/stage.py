@@ -40,7 +40,7 @@ not heal."""
 RETRY_S_MAX = "1"
 """Meters call again within a second: they start before their edge does, and a killed one is back as soon."""
 
-EARLY = "ringmain.apps.demo.early"
+EARLY = "ringmain.apps.cli.early"
 
 
 class Stage:
