@@ -18,8 +18,14 @@ from ringmain.model.ids import DEFAULT_TENANT, TenantId, is_name
 
 COMMANDS = {
     "up": Lazy("ringmain.apps.cli.up:up", "Run the platform: MQTT, HTTP, storage and billing in one process."),
-    "edge": Lazy("ringmain.apps.cli.edge:edge", "Run an edge gateway: take, keep and forward what local meters say."),
-    "demo": Lazy("ringmain.apps.cli.demo:demo", "Platform, edge gateway and a street of homes, live on the terminal."),
+    "edge": Lazy(
+        "ringmain.apps.cli.edge:edge",
+        "Run the edge gateway: it takes readings of local meters, keeps them, and brings them to the platform.",
+    ),
+    "demo": Lazy(
+        "ringmain.apps.cli.demo:demo",
+        "Platform, edge gateway and a street of homes, live; keys cut the uplink and kill processes.",
+    ),
     "lab": Lazy("ringmain.apps.cli.lab:lab", "Replay a household's year over real sockets and bill it."),
     "device": Lazy("ringmain.apps.cli.device:device", "Import, add, list and move devices through their lifecycle."),
     "gateway": Lazy(
