@@ -132,6 +132,7 @@ ROWS = st.lists(
 )
 
 
+@pytest.mark.slow
 async def test_both_homes_say_the_same_whatever_the_statements(tmp_path, monkeypatch):
     """One pair of stores for all examples, each with devices of its own."""
     monkeypatch.setattr(embedded_load, "ROWS_MAX", 5)

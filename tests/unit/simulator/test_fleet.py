@@ -19,6 +19,8 @@ from ringmain.simulator.payload import Form, encoder
 from ringmain.simulator.publisher import Link
 from ringmain.simulator.virtual_time import VirtualTime
 
+pytestmark = pytest.mark.slow  # seconds together; the fast tier has its neighbours
+
 ACCEPTED = b"\x20\x02\x00\x00"
 EVERY_MS = 1000
 

@@ -287,6 +287,7 @@ async def test_a_ruined_file_keeps_its_wal_where_it_was(numbers, tmp_path):
     assert not list(copy.file.path.parent.glob("*.unreadable-*"))
 
 
+@pytest.mark.slow
 async def test_memory_is_given_back_at_a_checkpoint(path):
     numbers = Numbers(path, memory_mib=256)
     await numbers.file.open()

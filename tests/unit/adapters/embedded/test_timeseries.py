@@ -135,6 +135,7 @@ async def test_after_a_start_from_the_wal_no_offset_counts_as_checkpointed(store
 
 
 @pytest.mark.parametrize("damage", ["flip", "cut", "garbage"])
+@pytest.mark.slow
 async def test_a_ruined_wal_and_a_replay_of_the_log_give_the_same_store(store, tmp_path, damage):
     log = [entry(n, [(7, T0 + n // 2, n // 2), (8, T0 + n, n % 3), (7, T0 + n, 5)]) for n in range(1, 30)]
     for each in log[:9]:
@@ -177,6 +178,7 @@ async def test_an_append_that_fails_halfway_leaves_nothing_and_can_be_repeated(t
     await store.close()
 
 
+@pytest.mark.slow
 async def test_a_checkpoint_keeps_the_small_tables_small_and_says_the_same(store):
     for offset in range(1, 20):
         await store.append([entry(offset, [(7, T0 + offset, 1), (8, T0 + offset, 1)])])
@@ -234,6 +236,7 @@ async def test_row_numbers_with_gaps_are_not_relied_upon(store, tmp_path):
     await again.close()
 
 
+@pytest.mark.slow
 async def test_the_store_checkpoints_by_itself_when_its_wal_has_grown(store, monkeypatch):
     monkeypatch.setattr(module, "WAL_BYTES_MAX", 20_000)
     for offset in range(1, 60):
@@ -256,6 +259,7 @@ async def test_a_checkpoint_that_fails_after_a_commit_does_not_fail_the_append(s
     assert (await store.append([entry(2, [(7, T0, 1)])])).duplicates == 1
 
 
+@pytest.mark.slow
 async def test_statements_over_many_readings_are_split_and_say_the_same(store, monkeypatch):
     rows = [(device, T0 + n * 60_000, n + device) for n in range(240) for device in (1, 2, 3)]
     await store.append([entry(1, rows), entry(2, [(d, at, v / 8) for d, at, v in rows], ("power_w",), exact=False)])

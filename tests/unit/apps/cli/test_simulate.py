@@ -13,6 +13,8 @@ from ringmain.apps.cli.main import run
 from ringmain.apps.cli.simulate import meters
 from ringmain.apps.cli.simulate_meters import Options
 
+pytestmark = pytest.mark.slow  # seconds together; the fast tier has its neighbours
+
 
 def simulate(*options):
     return run(["simulate", "meters", *map(str, options)])

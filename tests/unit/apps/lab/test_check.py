@@ -6,6 +6,8 @@ import pytest
 
 from ringmain.apps.lab import check
 
+pytestmark = pytest.mark.slow  # seconds together; the fast tier has its neighbours
+
 
 @pytest.fixture
 def verdict(fake_api, two_weeks, monkeypatch, capsys):

@@ -16,6 +16,8 @@ from ringmain.apps.lab import direction, link, relay
 from ringmain.apps.lab.relay import Relay
 from ringmain.apps.lab.relay_mode import CommandRefused
 
+pytestmark = pytest.mark.slow  # seconds together; the fast tier has its neighbours
+
 SOON_S = 5.0
 """For what has to happen. It takes milliseconds."""
 

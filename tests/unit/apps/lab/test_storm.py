@@ -13,6 +13,8 @@ from ringmain.apps.lab.relay import Stats
 from ringmain.apps.lab.storm import Town, storm
 from ringmain.simulator.progress import Entry
 
+pytestmark = pytest.mark.slow  # seconds together; the fast tier has its neighbours
+
 QUIET = Stats(*("pass", *[0] * 11))
 CUT = LinkFault("cut", 0.0, ("cut",), 0.0)
 HOLE = LinkFault("black-hole", 0.0, ("black-hole",), 0.01)

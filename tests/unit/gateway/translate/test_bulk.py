@@ -343,6 +343,7 @@ def judged(known, place, at_ms):
 
 @settings(max_examples=150)
 @given(worlds())
+@pytest.mark.slow
 def test_arrays_judge_as_one_by_one(world):
     known, blocks = world
     desk = Desk(*known.values(), others=[device(6)])

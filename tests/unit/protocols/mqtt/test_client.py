@@ -198,6 +198,7 @@ def test_a_packet_that_the_server_would_not_take_is_not_sent():
     assert machine.data_to_send() == b""
 
 
+@pytest.mark.slow
 def test_identifiers_in_flight_are_not_given_twice():
     machine = connected()
     held = machine.publish("t", b"", 0.0)

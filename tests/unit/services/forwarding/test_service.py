@@ -2,6 +2,7 @@
 
 import asyncio
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.unit.services.forwarding.conftest import Gateway
@@ -138,6 +139,7 @@ async def test_a_lane_that_is_too_far_behind_skips_to_the_newest(gateway, monkey
         assert set(gateway.arrived.values()) == {1}
 
 
+@pytest.mark.slow
 async def test_the_backlog_keeps_its_pace():
     """2,000 bytes a second of the gateway's clock, whatever there is to send."""
     gateway = Gateway(GatewaySettings(send_every_ms=0, backlog_bytes_s=2000))

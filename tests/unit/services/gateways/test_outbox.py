@@ -9,6 +9,8 @@ from ringmain.model.errors import Failed
 from ringmain.services.gateways import outbox as module
 from ringmain.services.gateways.outbox import Outbox
 
+pytestmark = pytest.mark.slow  # seconds together; the fast tier has its neighbours
+
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch):
