@@ -76,7 +76,7 @@ class Homes:
                     "Name a channel in Wh or kWh, such as energy_wh.",
                 )
             link = _link(device, channel, profile, unit)
-        return _home(device, link, zones)
+        return _home(device, link, zones, linked=bool(links))
 
     async def of_tenant(self, tenant: TenantId, site: str | None, channel: str) -> list[Home]:
         """Every usage point that has a meter, and every active device that has none of them; of one site, or of all.
@@ -113,7 +113,7 @@ class Homes:
             profile = profiles[device.profile]
             unit = unit_of(profile, channel)
             if unit is not None:
-                homes.append(_home(device, _link(device, channel, profile, unit), zones))
+                homes.append(_home(device, _link(device, channel, profile, unit), zones, linked=False))
         return homes
 
     async def zone(self, tenant: TenantId, site: str | None) -> str:
@@ -165,6 +165,6 @@ def _link(device: Device, channel: str, profile: Profile | None, unit: str) -> I
     return Installation(device.id, channel, utc(0), unit="kWh" if unit == "kWh" else "Wh", interval_s=interval_s)
 
 
-def _home(device: Device, link: Installation, zones: Mapping[str, str]) -> Home:
+def _home(device: Device, link: Installation, zones: Mapping[str, str], *, linked: bool) -> Home:
     zone = zones.get(device.site, "UTC")
-    return Home(device.id, zone, (link,), {str(device.id): device.key}, (link.span,), linked=False)
+    return Home(device.id, zone, (link,), {str(device.id): device.key}, (link.span,), linked=linked)

@@ -4,55 +4,36 @@ A home is a usage point with its meters, or an active device with readings of en
 are made by the store; only what it cannot add exactly (registers, MEASURED values, odd multipliers) is read one by one.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import date, timedelta
+from collections.abc import Mapping, Sequence
+from datetime import date
 
 import msgspec
 
+from ringmain.metering.asked import Asked, period_of, slots_of, together
 from ringmain.metering.collection import collect
-from ringmain.metering.curve import Curve, curve_of, expected_homes, grid_of, spread
+from ringmain.metering.curve import Curve, curve_of, expected_homes, spread
 from ringmain.metering.documents import Documents
 from ringmain.metering.homes import Home, Homes
 from ringmain.metering.installation import Installation, Installations
 from ringmain.metering.intervals import ENERGY_WH_MAX, READING_MAX
+from ringmain.metering.pace import READINGS_LOOKED_AT, interval_s_of
 from ringmain.model.errors import Refused
 from ringmain.model.ids import DeviceId, DeviceKey, TenantId
-from ringmain.model.site import local
-from ringmain.model.time import DAY_MS, SECOND_MS, Interval, utc
+from ringmain.model.time import SECOND_MS, Interval
 from ringmain.ports.clock import Clock
 from ringmain.ports.directory import Directory
 from ringmain.ports.load import Grid, Load, Share, Sums
 from ringmain.ports.registry import Registry
 from ringmain.ports.timeseries import TimeSeries
 
-SLOTS_MAX = 110_000
-"""Intervals of one curve: three years of quarters of an hour, some 2 MB of JSON."""
+INTERVAL_S = 1800
+"""Of a street without homes."""
 
-READINGS_MAX = 50_000_000
-"""Homes times intervals of one curve: what the store adds up in some 15 s, in one of its two reader threads."""
-
-COARSER_S = (300, 900, 1800, 3600)
-"""Intervals taken instead, where those of the meters are too many for one curve and the caller named none."""
-
-DAYS_DEFAULT = 365
-"""Days of a curve whose caller names none: the last year that there is."""
-
-FIRST_DAY, LAST_DAY = date(1970, 1, 2), date(2099, 12, 30)
-"""Within them lies every stamp that is accepted, in any zone."""
+HOMES_LOOKED_AT = 5
+"""Homes whose readings are looked at where only profiles say how long their intervals are: some 2 ms each."""
 
 SIZE = "day"
 """The windows whose revisions are told: late data that came into a day after it was closed."""
-
-
-class Asked(msgspec.Struct, frozen=True):
-    """Local days [from, to), either of them open: then what there is, at most a year of it. `channel` is that of
-    devices which no usage point links; `interval_s` None takes what the installations or profiles say.
-    """
-
-    channel: str
-    from_: date | None = None
-    to: date | None = None
-    interval_s: int | None = None
 
 
 class StreetLoad(msgspec.Struct, frozen=True):
@@ -132,6 +113,18 @@ class Street:
     async def _extents(self, homes: Sequence[Home]) -> Mapping[tuple[DeviceKey, str], Interval]:
         return await self._load.extents([series for home in homes for series in home.series])
 
+    async def _interval_s(self, homes: Sequence[Home], extents: Mapping[tuple[DeviceKey, str], Interval]) -> int:
+        """The longest interval of any home, so that none has holes that are none."""
+        longest_s = max((link.interval_s for home in homes for link in home.links), default=INTERVAL_S)
+        guessed = [home for home in homes if not home.linked and home.series[0] in extents]
+        for home in guessed[:: -(-len(guessed) // HOMES_LOOKED_AT)] if guessed else ():
+            (device, channel), claimed_s = home.series[0], home.links[0].interval_s
+            readings = await self._timeseries.readings(
+                device, channel, extents[device, channel], after=None, limit=READINGS_LOOKED_AT
+            )
+            longest_s = max(longest_s, interval_s_of([each.at_ms for each in readings], claimed_s))
+        return longest_s
+
     async def _curve(
         self,
         tenant: TenantId,
@@ -140,11 +133,11 @@ class Street:
         zone: str,
         asked: Asked,
     ) -> StreetLoad:
-        extent = _together(extents.values())
-        from_, to = _period(asked, extent, zone)
-        interval_s = max((link.interval_s for home in homes for link in home.links), default=1800)
+        extent = together(extents.values())
+        from_, to = period_of(asked, extent, zone)
         exactly = asked.interval_s is not None
-        grid = _grid(from_, to, zone, asked.interval_s or interval_s, len(homes), exactly=exactly)
+        interval_s = asked.interval_s or await self._interval_s(homes, extents)
+        grid = slots_of(from_, to, zone, interval_s, len(homes), exactly=exactly)
         links = [(number, home, link) for number, home in enumerate(homes) for link in home.links]
         shares = [_share(number, home, link) for number, home, link in links]
         sums = await self._load.sums([share for share in shares if share.factor], grid)
@@ -182,49 +175,3 @@ def _share(number: int, home: Home, link: Installation) -> Share:
     whole = int(factor) if link.reading == "interval" and factor == int(factor) else 0
     most = min(READING_MAX, ENERGY_WH_MAX // whole) if whole else 0
     return Share(number, home.keys[link.device], link.channel, link.span, whole, most)
-
-
-def _together(extents: Iterable[Interval]) -> Interval | None:
-    found = list(extents)
-    return Interval(min(each.start for each in found), max(each.end for each in found)) if found else None
-
-
-def _period(asked: Asked, extent: Interval | None, zone: str) -> tuple[date, date]:
-    """The days asked for, open ends filled from what there is."""
-    from_, to = asked.from_, asked.to
-    if extent is not None:
-        first, last = local(extent.start, zone).date(), local(extent.end - 1, zone).date()
-        if to is None:
-            to = last + timedelta(days=1)
-        if from_ is None:
-            from_ = max(first, to - timedelta(days=DAYS_DEFAULT)) if FIRST_DAY < to <= LAST_DAY else first
-    assert from_ is not None
-    assert to is not None
-    if not FIRST_DAY <= from_ < to <= LAST_DAY:
-        there = (
-            f"; its readings lie in {utc(extent.start):%Y-%m-%d} to {utc(extent.end - 1):%Y-%m-%d}" if extent else ""
-        )
-        raise Refused(
-            "unprocessable",
-            f"there is no day from {from_} up to, not including, {to}{there}",
-            f"`to` is the first day that is left out; ask for days from {FIRST_DAY} to {LAST_DAY}.",
-        )
-    return from_, to
-
-
-def _grid(from_: date, to: date, zone: str, interval_s: int, homes: int, *, exactly: bool) -> Grid:
-    """Slots of `interval_s`, or, unless it was asked for `exactly`, of the first of COARSER_S that are few enough."""
-    if interval_s < 1 or DAY_MS % (interval_s * 1000):
-        raise Refused(
-            "unprocessable", f"intervals of {interval_s} s do not fill a day", "Say interval_s, such as 1800."
-        )
-    for length_s in (interval_s, *(() if exactly else (each for each in COARSER_S if each > interval_s))):
-        slots = (to - from_).days * DAY_MS // (length_s * 1000)
-        if slots <= SLOTS_MAX and slots * homes <= READINGS_MAX:
-            return grid_of(from_, to, zone, length_s * 1000)
-    raise Refused(
-        "unprocessable",
-        f"{slots} intervals of {length_s} s from {from_} to {to}, of {homes} homes, are too many for one curve",
-        f"Ask for fewer days, a site or a greater interval_s: {SLOTS_MAX} intervals and {READINGS_MAX} of all homes"
-        " together are the most.",
-    )

@@ -10,8 +10,9 @@ from ringmain.apps.server.api.context import Context
 from ringmain.apps.server.api.kit.declaration import Call, Route
 from ringmain.apps.server.api.routes.analytics import LocalDate, PeakAnswer, Seconds
 from ringmain.apps.server.api.words import ChannelName, Name, Timestamp
+from ringmain.metering.asked import Asked
 from ringmain.metering.curve import CurveDay, CurveSummary
-from ringmain.metering.street import Asked, StreetLoad
+from ringmain.metering.street import StreetLoad
 from ringmain.model.ids import DeviceId
 from ringmain.model.time import format_rfc3339
 
