@@ -74,7 +74,7 @@ def new_server_certificate(ca: Pair, names: Sequence[str], now: datetime) -> Pai
         x509.CertificateBuilder(
             ca_cert.subject, subject, key.public_key(), x509.random_serial_number(), now - BACKDATED, until
         )
-        .add_extension(x509.SubjectAlternativeName([_general_name(name) for name in names]), critical=False)
+        .add_extension(x509.SubjectAlternativeName([general_name(name) for name in names]), critical=False)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(key_usage(signs_certificates=False), critical=True)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
@@ -106,7 +106,7 @@ def is_current(server: Pair, ca: Pair, names: Sequence[str], now: datetime) -> b
         named = set(cert.extensions.get_extension_for_class(x509.SubjectAlternativeName).value)
     except (ValueError, TypeError, x509.ExtensionNotFound, InvalidSignature):
         return False
-    wanted = {_general_name(name) for name in names}
+    wanted = {general_name(name) for name in names}
     return wanted <= named and cert.not_valid_before_utc <= now < cert.not_valid_after_utc - RENEW_BEFORE
 
 
@@ -115,7 +115,8 @@ def expires(pair: Pair) -> datetime:
     return x509.load_pem_x509_certificate(pair.cert).not_valid_after_utc
 
 
-def _general_name(name: str) -> x509.GeneralName:
+def general_name(name: str) -> x509.GeneralName:
+    """An address or a host name, as a certificate has it. ValueError where it is neither."""
     try:
         return x509.IPAddress(ipaddress.ip_address(name))
     except ValueError:

@@ -6,6 +6,7 @@ certificate names is for the platform to say: CN is the device's id, O its tenan
 were asked for are ignored.
 """
 
+import re
 from datetime import timedelta
 from functools import cached_property
 
@@ -16,9 +17,10 @@ from cryptography.hazmat.primitives.hashes import SHA256, SHA384, SHA512
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from ringmain.apps.server.certificates import BACKDATED, Pair, ec_key, key_usage
+from ringmain.apps.server.certificates import ALWAYS_NAMED, BACKDATED, Pair, ec_key, general_name, key_usage
 from ringmain.model.device import Device
 from ringmain.model.errors import Refused
+from ringmain.model.gateway import GATEWAY_PROFILE
 from ringmain.model.time import instant_of, utc
 from ringmain.ports.credentials import Certificate
 from ringmain.services.lifecycle.claims import Issued
@@ -31,6 +33,8 @@ RSA_BITS_MIN = 2_048
 
 RSA_BITS_MAX = 4_096
 """What a larger one costs at each sign-in, the platform pays."""
+
+_HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,61}[A-Za-z0-9])?")
 
 _HINT = (
     "Make one with: openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout device.key"
@@ -66,18 +70,38 @@ class Issuer:
         )
         until = min(now + CLIENT_VALIDITY, self._cert.not_valid_after_utc)
         serial = x509.random_serial_number()
-        cert = (
+        builder = (
             x509.CertificateBuilder(self._cert.subject, subject, public, serial, now - BACKDATED, until)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(key_usage(signs_certificates=False), critical=True)
-            .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH]), critical=False)
+            .add_extension(x509.ExtendedKeyUsage(_uses(device)), critical=False)
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)
             .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False)
-            .sign(self._key, SHA256())
         )
+        if _serves(device):
+            builder = builder.add_extension(_names(device), critical=False)
+        cert = builder.sign(self._key, SHA256())
         der = cert.public_bytes(Encoding.DER)
         spki = public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
         return Issued(Certificate(f"{serial:x}", der, instant_of(cert.not_valid_after_utc)), spki)
+
+
+def _serves(device: Device) -> bool:
+    """Whether others connect to it with TLS: a gateway, its meters."""
+    return device.profile == GATEWAY_PROFILE
+
+
+def _uses(device: Device) -> list[x509.ObjectIdentifier]:
+    uses = [ExtendedKeyUsageOID.CLIENT_AUTH]
+    return [*uses, ExtendedKeyUsageOID.SERVER_AUTH] if _serves(device) else uses
+
+
+def _names(device: Device) -> x509.SubjectAlternativeName:
+    """Under which its meters reach a gateway: its own id, and its own machine. No other, whatever it asks for: with the
+    platform's name it could stand in the platform's place.
+    """
+    own = [device.id] if _HOST.fullmatch(device.id) else []
+    return x509.SubjectAlternativeName([general_name(name) for name in (*own, *ALWAYS_NAMED)])
 
 
 def pem_of(der: bytes) -> str:

@@ -19,6 +19,7 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
 NOW_MS = instant_of(NOW)
 CA = new_ca(NOW)
 ISSUE = Issuer(CA)
+METER = Device(8, "acme", "m-1", "meter", LifecycleState.REGISTERED, "main", 0, 0)
 DEVICE = Device(7, "acme", "gw-1", "gateway", LifecycleState.REGISTERED, "main", 0, 0)
 P256 = ec.generate_private_key(ec.SECP256R1())
 
@@ -42,11 +43,31 @@ def test_the_platform_says_whom_it_names():
     assert cert.subject.rfc4514_string() == "CN=gw-1,O=acme"
     assert not cert.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
     assert not cert.extensions.get_extension_for_class(x509.KeyUsage).value.key_cert_sign
-    usage = cert.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
-    assert list(usage) == [ExtendedKeyUsageOID.CLIENT_AUTH]
-    with pytest.raises(x509.ExtensionNotFound):
-        cert.extensions.get_extension_for_class(x509.SubjectAlternativeName)
     cert.verify_directly_issued_by(x509.load_pem_x509_certificate(CA.cert))
+
+
+def uses_and_names(device: Device) -> tuple[list, list[str]]:
+    asked = [x509.SubjectAlternativeName([x509.DNSName("platform.example")])]
+    cert = x509.load_der_x509_certificate(ISSUE(csr(P256, extensions=asked), device, NOW_MS).certificate.der)
+    uses = list(cert.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value)
+    try:
+        names = cert.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return uses, []
+    return uses, [str(name.value) for name in names]
+
+
+def test_a_meter_is_a_client_and_nothing_else():
+    assert uses_and_names(METER) == ([ExtendedKeyUsageOID.CLIENT_AUTH], [])
+
+
+def test_a_gateway_serves_its_meters_under_its_own_names_alone():
+    uses, names = uses_and_names(DEVICE)
+    assert uses == [ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.SERVER_AUTH]
+    assert names == ["gw-1", "localhost", "127.0.0.1", "::1"]
+    assert (
+        uses_and_names(Device(9, "acme", "gw:1@x", "gateway", LifecycleState.REGISTERED, "main", 0, 0))[1] == names[1:]
+    )
 
 
 def test_what_is_told_of_it():
