@@ -28,11 +28,11 @@ PICTURES = ROOT / "docs" / "pictures"
 COLUMNS, ROWS = 110, 34
 HOME, OTHER_SCREEN, SHOWN_AGAIN = b"\x1b[H", b"\x1b[?1049h", b"\x1b[?1049l"
 
-KEYS = ((30.0, "c"), (40.0, "c"), (47.0, "p"), (56.0, "e"), (68.0, "q"))
+KEYS = ((30.0, "c"), (40.0, "c"), (47.0, "p"), (60.0, "e"), (72.0, "q"))
 """Seconds after the first frame: cut, mend, kill the platform, kill the edge, end."""
 
-CAST_EVERY_S = 0.45
-SVG_AT_S = (3, 7, 12, 18, 24, 29, 31, 34, 37, 39.5, 41, 43, 46, 48, 50, 53, 57, 59, 62, 67)
+CAST_EVERY_S = 0.5
+SVG_AT_S = (2, 6, 12, 18, 24, 29, 31, 34, 37, 39.5, 41, 43, 46, 47.8, 50, 53, 57, 60.6, 62.2, 65, 71)
 SVG_FRAME_S = 1.7
 END_S = 20.0
 

@@ -129,7 +129,8 @@ def _document(columns: int, rows: int, css: str, content: str) -> str:
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:g} {height:g}" width="{width:g}"'
         f' height="{height:g}" role="img"><title>ringmain demo</title>'
-        f"<style>text{{{font};white-space:pre}}.b{{font-weight:700}}path.l{{fill:none}}{css}</style>"
+        f"<style>text{{{font};white-space:pre}}.b{{font-weight:700}}path{{shape-rendering:crispEdges}}"
+        f"path.l{{fill:none;shape-rendering:auto}}{css}</style>"
         f'<rect width="100%" height="100%" rx="8" fill="{PAPER}"/>{dots}'
         f'<text x="{width / 2:g}" y="22" fill="#8b949e" text-anchor="middle">ringmain demo</text>'
         f'<g transform="translate({PAD} {BAR})">{content}</g></svg>\n'

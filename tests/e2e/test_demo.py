@@ -6,6 +6,7 @@ import pty
 import re
 import select
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -24,8 +25,17 @@ WAIT_S = 60.0
 
 
 def command(*options: str) -> list[str]:
-    places = ["--set", "storage.dir=data/platform", "--set", "edge.dir=data/edge"]
-    return [sys.executable, "-m", "ringmain.apps.cli.main", *places, "demo", "--homes", str(HOMES), *options]
+    """On ports of its own: others may be after the usual ones just now."""
+    held = [socket.socket() for _ in range(5)]
+    for each in held:
+        each.bind(("127.0.0.1", 0))
+    keys = ("mqtt.port", "mqtt.tls_port", "http.port", "edge.port", "edge.tls_port")
+    sets = [f"{key}={each.getsockname()[1]}" for key, each in zip(keys, held, strict=True)]
+    for each in held:
+        each.close()
+    sets += ["storage.dir=data/platform", "edge.dir=data/edge"]
+    keys_set = [part for each in sets for part in ("--set", each)]
+    return [sys.executable, "-m", "ringmain.apps.cli.main", *keys_set, "demo", "--homes", str(HOMES), *options]
 
 
 def until(condition: Callable[[], Any], what: str) -> Any:

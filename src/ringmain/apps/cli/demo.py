@@ -29,7 +29,7 @@ def demo(homes: int, speed: float, seed: int, headless: bool, seconds: float | N
     """Platform, edge gateway and a street of homes, live; keys cut the uplink and kill processes.
 
     The street begins four weeks ago, catches up with the present, and goes on in real time. What it has is kept in
-    storage.dir and edge.dir: the next start continues. Ports are free ones unless they are set.
+    storage.dir and edge.dir: the next start continues. Ports are the usual ones where nobody has them.
     """
     began_s = time.monotonic() - _running_s()
     if report_path is not None and not report_path.absolute().parent.is_dir():

@@ -48,7 +48,7 @@ class Demo:
         self._said: deque[str] = deque(maxlen=SAID)
         self._cut = False
         self._slowed = False
-        self._own: tuple[Latest, ...] | None = None
+        self._own: tuple[Latest, ...] | None = None if self.resumed else ()
         self._away_s: dict[str, float] = {}
         self._left: list[Api] = []
         self._set(kept)

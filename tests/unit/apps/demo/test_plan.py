@@ -59,10 +59,34 @@ def test_ports_are_all_different_and_free(tmp_path):
     assert len(set(numbers)) == len(numbers)
     for number in numbers:
         with socket.socket() as opened:
+            opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             opened.bind(("127.0.0.1", number))
 
 
-def test_ports_that_were_set_stay(tmp_path):
-    ports = plan.free_ports(options(tmp_path, mqtt_port=1883, edge_port=1884))
-    assert (ports.mqtt, ports.edge) == (1883, 1884)
+@pytest.fixture
+def taken(monkeypatch):
+    """A port that somebody has, as the usual one of MQTT; the other usual ones are free."""
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        held.listen()
+        numbers = [held.getsockname()[1]]
+        others = [socket.socket() for _ in range(4)]
+        for each in others:
+            each.bind(("127.0.0.1", 0))
+        numbers += [each.getsockname()[1] for each in others]
+        for each in others:
+            each.close()
+        monkeypatch.setattr(plan, "USUAL_PORTS", tuple(numbers))
+        yield numbers
+
+
+def test_usual_ports_are_taken_where_nobody_has_them(taken, tmp_path):
+    ports = plan.free_ports(options(tmp_path))
+    assert [ports.mqtts, ports.http, ports.edge, ports.edge_tls] == taken[1:]
+    assert ports.mqtt not in taken
+
+
+def test_ports_that_were_set_stay_and_are_given_to_nobody_else(taken, tmp_path):
+    ports = plan.free_ports(options(tmp_path, mqtt_port=taken[0], edge_port=taken[2]))
+    assert (ports.mqtt, ports.edge) == (taken[0], taken[2])
     assert len({ports.mqtt, ports.mqtts, ports.http, ports.edge, ports.edge_tls}) == 5
