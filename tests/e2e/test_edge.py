@@ -4,7 +4,6 @@ import os
 import signal
 import ssl
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,67 +11,14 @@ from typing import Any
 import msgspec
 import paho.mqtt.client as paho
 import pytest
+from tests.e2e.edge_process import Edge, wait_for
 from tests.e2e.platform_process import PlatformProcess, ringmain
 
-from ringmain.apps.cli.edge_status import ask
-from ringmain.model.gateway import GatewayReport, SettingsState
+from ringmain.model.gateway import SettingsState
 
 pytestmark = pytest.mark.slow
 
-READY_S_MAX = 30.0
 PATIENT = {"keep_alive_s": 5, "answer_s": 3, "commit_every_ms": 20, "send_every_ms": 50, "report_every_s": 1}
-
-
-class Edge:
-    """`ringmain edge` on a directory; `start` again is the same command."""
-
-    def __init__(self, platform: PlatformProcess, directory: Path) -> None:
-        self.platform = platform
-        self.directory = directory
-        self._options = [
-            part
-            for key, value in (("dir", directory), ("port", 0), ("tls_port", 0))
-            for part in ("--set", f"edge.{key}={value}")
-        ]
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def join(self, claim: str) -> None:
-        where = f"127.0.0.1:{self.platform.ports.mqtts}"
-        done = subprocess.run(
-            ringmain(
-                *self._options, "edge", "join", "--platform", where, "--ca", str(self.platform.ca), "--claim", claim
-            ),
-            capture_output=True,
-            timeout=60,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr.decode()
-
-    def start(self) -> None:
-        (self.directory / "ports.json").unlink(missing_ok=True)
-        with (self.directory / "log").open("ab") as log:
-            self._process = subprocess.Popen(ringmain(*self._options, "edge"), stdout=log, stderr=log)
-        wait_for((self.directory / "ports.json").exists, "the edge did not start")
-
-    def end(self, number: signal.Signals = signal.SIGTERM) -> int:
-        assert self._process
-        self._process.send_signal(number)
-        return self._process.wait(15)
-
-    @property
-    def ports(self) -> dict[str, int]:
-        return msgspec.json.decode((self.directory / "ports.json").read_bytes(), type=dict[str, int])
-
-    def report(self) -> GatewayReport:
-        return msgspec.json.decode(ask(self.directory), type=GatewayReport)
-
-
-def wait_for(look: Any, what: str, seconds: float = READY_S_MAX) -> Any:
-    until = time.monotonic() + seconds
-    while not (found := look()):
-        assert time.monotonic() < until, what
-        time.sleep(0.02)
-    return found
 
 
 class Meter:
@@ -214,13 +160,13 @@ def test_a_meters_claim_is_passed_on_and_it_is_delegated_at_once(edge: Edge, pla
 
 
 def test_there_is_one_owner_of_a_directory(edge: Edge) -> None:
-    done = subprocess.run(ringmain(*edge._options, "edge"), capture_output=True, timeout=30, check=False)
+    done = subprocess.run(ringmain(*edge.options, "edge"), capture_output=True, timeout=30, check=False)
     assert done.returncode == 4
     assert b"is in use by process" in done.stderr
 
 
 def test_status_for_people(edge: Edge) -> None:
-    done = subprocess.run(ringmain(*edge._options, "edge", "status"), capture_output=True, timeout=30, check=True)
+    done = subprocess.run(ringmain(*edge.options, "edge", "status"), capture_output=True, timeout=30, check=True)
     text = done.stdout.decode()
     assert "uplink     up since" in text
     assert "forwarded:" in text
