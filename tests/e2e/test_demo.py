@@ -69,7 +69,7 @@ def run_headless(folder: Path, seconds: float) -> tuple[dict[str, Any], str]:
 
 
 def test_headless_it_runs_reports_and_goes_on_at_the_next_start(tmp_path: Path) -> None:
-    seconds = 9.0
+    seconds = 7.0
     first, said = run_headless(tmp_path, seconds)
     while first["readings_stored"] < HOMES * 3:  # so busy a machine: give it more
         seconds *= 1.5
