@@ -40,7 +40,7 @@ run: setup
 test: setup
 	@.ci/services
 	@mkdir -p reports
-	PATH="$$PATH:/usr/sbin:/sbin" $(BIN)/python -m pytest
+	PATH="$$PATH:/usr/sbin:/sbin" $(BIN)/python -m pytest -n 2 --dist loadgroup
 
 check: setup
 	$(BIN)/ruff check
