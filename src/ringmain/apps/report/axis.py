@@ -16,6 +16,10 @@ DAYS_BY_HOUR = 3
 """Up to so many days ticks stand at hours."""
 
 TICKS_MAX = 14
+"""The most names that fit beside each other."""
+
+TICKS_APART = 0.75
+"""Of the usual distance of hours: nearer ones are left out."""
 
 
 class Ticks(msgspec.Struct, frozen=True):
@@ -28,9 +32,13 @@ class Ticks(msgspec.Struct, frozen=True):
 def ticks(curve: LoadCurve) -> Ticks:
     """Months, days or hours, whichever are few enough to be read."""
     days = len(curve.days)
-    if days > DAYS_BY_MONTH:
-        return _months(curve)
-    return _hours(curve, days) if days <= DAYS_BY_HOUR else _days(curve, days)
+    return _hours(curve, days) if days <= DAYS_BY_HOUR else day_ticks(curve)
+
+
+def day_ticks(curve: LoadCurve) -> Ticks:
+    """Months or days: for an axis on which a day is the least thing."""
+    days = len(curve.days)
+    return _months(curve) if days > DAYS_BY_MONTH else _days(curve, days)
 
 
 def _months(curve: LoadCurve) -> Ticks:
@@ -55,15 +63,18 @@ def _hours(curve: LoadCurve, days: int) -> Ticks:
     """Every second hour of one day, every sixth of three: each hour once, by the clock on the wall."""
     step = {1: 2, 2: 4}.get(days, 6)
     zone = zone_of(curve.zone)
-    at, names = [], []
+    at: list[float] = []
+    names: list[str] = []
     for each in curve.days:
         for hour in range(0, 24, step):
             wall = datetime(each.date.year, each.date.month, each.date.day, hour, tzinfo=zone)
             moment = wall.astimezone(UTC)
             if moment.astimezone(zone).hour != hour:
                 continue  # spring left this hour out
+            if at and curve.hours(moment) - at[-1] < step * TICKS_APART:
+                continue  # two names would run into each other where spring has left an hour out
             at.append(curve.hours(moment))
-            names.append(f"{hour:02d}:00" if hour else f"{each.date.day} {month(each.date)}")
+            names.append(f"{hour:02d}:00" if hour or days == 1 else f"{each.date.day} {month(each.date)}")
     return Ticks(tuple(at), tuple(names))
 
 

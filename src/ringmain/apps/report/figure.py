@@ -43,12 +43,12 @@ def draw(curve: LoadCurve, words: Words) -> Figure:
     about = f"{words.subject}, every {interval(curve.interval_s)}, local time of {curve.zone}"
     figure.text(MARGIN, 0.917, f"{span(curve)} · {about}", fontsize=HEAD_PT, color=QUIET, va="top")
     _facts(figure, curve)
-    draw_load(figure.add_axes((LEFT, 0.605, WIDE, 0.145)), curve)
+    draw_load(figure.add_axes((LEFT, 0.61, WIDE, 0.14)), curve)
     draw_days(figure.add_axes((LEFT, 0.476, WIDE, 0.066)), curve)
     draw_quality(figure.add_axes((LEFT, 0.385, WIDE, 0.085)), curve)
     draw_duration(figure.add_axes((RIGHT, 0.415, NARROW, 0.335)), curve)
-    mesh, unit = draw_heat(figure.add_axes((LEFT, 0.085, WIDE, 0.25)), curve)
-    _colour_bar(figure, mesh, unit)
+    mesh, unit, more = draw_heat(figure.add_axes((LEFT, 0.085, WIDE, 0.25)), curve)
+    _colour_bar(figure, mesh, unit, more=more)
     draw_key(figure.add_axes((RIGHT, 0.085, 1 - RIGHT - 0.02, 0.25)), curve)
     figure.text(MARGIN, 0.02, words.source, fontsize=NOTE_PT, color=QUIET, va="bottom")
     return figure
@@ -92,9 +92,9 @@ def _percent(part: int, whole: int) -> str:
     return "100 %" if part >= whole else f"{tenths / 10:.1f} %"
 
 
-def _colour_bar(figure: Figure, mesh: QuadMesh, unit: str) -> None:
+def _colour_bar(figure: Figure, mesh: QuadMesh, unit: str, *, more: bool) -> None:
     axes = figure.add_axes((LEFT + WIDE + 0.008, 0.085, 0.008, 0.25))
-    bar = figure.colorbar(mesh, cax=axes, extend="max", extendfrac=0.04)
+    bar = figure.colorbar(mesh, cax=axes, extend="max" if more else "neither", extendfrac=0.04)
     bar.outline.set_edgecolor(RULE)
     axes.tick_params(labelcolor=QUIET, labelsize=NOTE_PT, length=3, color=RULE)
     axes.annotate(

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.collections import QuadMesh
 from matplotlib.colors import Normalize
 
-from ringmain.apps.report.axis import Ticks, edges, ticks
+from ringmain.apps.report.axis import DAYS_BY_HOUR, Ticks, day_ticks, edges, ticks
 from ringmain.apps.report.load import Cell, Day, LoadCurve, Quality, cells, duration, merged, quality_of
 from ringmain.apps.report.style import (
     BLUE,
@@ -51,6 +51,9 @@ LABELS_APART = 0.04
 HEAT_PERCENT = 99.5
 """The darkest colour stands for this percentile: one rare peak would leave all other days pale."""
 
+HEAT_CELLS = 1_000
+"""From so many places of the heat map on; of fewer the darkest is the greatest."""
+
 
 def draw_load(axes: Axes, curve: LoadCurve) -> None:
     """Power over time."""
@@ -68,7 +71,7 @@ def draw_load(axes: Axes, curve: LoadCurve) -> None:
         axes.stairs(high, edges(curve), baseline=np.array(low), fill=True, color=SKY)
         axes.stairs(mean, edges(curve), baseline=None, color=BLUE, linewidth=1.6)
     _time_axis(axes, curve, ticks(curve))
-    axes.set_ylim(0, (np.nanmax(values) if any(value == value for value in values) else 1) * 1.12 or 1)  # noqa: PLR0124
+    axes.set_ylim(0, (np.nanmax(values) if any(value == value for value in values) else 1) * 1.24 or 1)  # noqa: PLR0124
     _mark_gaps(axes, curve)
     _mark_levels(axes, curve, scale)
 
@@ -106,14 +109,13 @@ def _mark_levels(axes: Axes, curve: LoadCurve, scale: float) -> None:
     found = curve.load
     if found is None:
         return
-    x, y = curve.hours(found.peak.from_), found.peak.power_w / scale
-    x += curve.interval_s / 7200
-    right = x > sum(axes.get_xlim()) * 0.7
+    x, y = curve.hours(found.peak.from_) + curve.interval_s / 7200, found.peak.power_w / scale
+    along = x / axes.get_xlim()[1]
+    side = "left" if along < 0.15 else "right" if along > 0.85 else "center"
     axes.plot([x], [y], marker="o", markersize=6, color=VERMILION, markeredgecolor=PAPER, zorder=6, clip_on=False)
     axes.annotate(
-        f"peak {power(found.peak.power_w)}, {clock(found.peak.from_, curve.zone)}", (x, y),
-        (-9 if right else 9, 0), textcoords="offset points", ha="right" if right else "left", va="center",
-        fontsize=TEXT_PT, color=INK, zorder=7, bbox=PLATE,
+        f"peak {power(found.peak.power_w)}, {clock(found.peak.from_, curve.zone)}", (x, y), (0, 5),
+        textcoords="offset points", ha=side, va="bottom", fontsize=TEXT_PT, color=INK, zorder=7, bbox=PLATE,
     )  # fmt: skip
     axes.axhline(found.always_on_w / scale, color=INK, linewidth=1, linestyle=DASHES, zorder=5)
     beside(axes, found.always_on_w / scale, "always on", "center")
@@ -122,7 +124,7 @@ def _mark_levels(axes: Axes, curve: LoadCurve, scale: float) -> None:
 def draw_days(axes: Axes, curve: LoadCurve) -> None:
     """Energy of each day window; one that is not complete is hatched."""
     panel(axes, "Day windows", "kWh")
-    gap = 0.0 if len(curve.days) > DAYS_CLOSE else 0.12
+    gap = 0.0 if len(curve.days) > DAYS_CLOSE else 0.12 if len(curve.days) > DAYS_BY_HOUR else 0.01
     whole: list[Box] = []
     parts: list[Box] = []
     for day in curve.days:
@@ -134,6 +136,11 @@ def draw_days(axes: Axes, curve: LoadCurve) -> None:
     draw_boxes(axes, whole, BLUE, PAPER)
     draw_boxes(axes, parts, PAPER, BLUE, "//////")
     axes.set_ylim(0, max((day.energy_wh or 0 for day in curve.days), default=0) / 1000 * 1.1 or 1)
+    gone = [quality_of(day.present, day.expected) is Quality.MISSING for day in curve.days]
+    draw_boxes(
+        axes, [(at, 0.0, end - at, axes.get_ylim()[1]) for at, end in _runs(curve, gone)], PAPER, GONE, GONE_HATCH
+    )
+    axes.yaxis.set_major_formatter(lambda value, _: f"{value:,g}")
     _time_axis(axes, curve, Ticks((), ()))
 
 
@@ -175,8 +182,10 @@ def _runs(curve: LoadCurve, marked: Sequence[bool]) -> Iterable[tuple[float, flo
             yield curve.hours(run[0].start), curve.hours(run[-1].end)
 
 
-def draw_heat(axes: Axes, curve: LoadCurve) -> tuple[QuadMesh, str]:
-    """Day by time of day, by the site's clock; for the colour bar, the mesh and the unit."""
+def draw_heat(axes: Axes, curve: LoadCurve) -> tuple[QuadMesh, str, bool]:
+    """Day by time of day, by the site's clock; for the colour bar, the mesh, the unit, and whether there is more than
+    the darkest colour says.
+    """
     rows, found = 86_400 // curve.interval_s, list(cells(curve))
     scale, unit = scale_of(max((cell.power_w or 0 for cell in found), default=0))
     values = np.full((rows, len(curve.days)), nan)
@@ -184,7 +193,7 @@ def draw_heat(axes: Axes, curve: LoadCurve) -> tuple[QuadMesh, str]:
         if cell.power_w is not None:
             values[cell.row, cell.day] = cell.power_w / scale
     known = np.sort(values[~np.isnan(values)]).tolist()
-    most = percentile(known, HEAT_PERCENT) if known else 1.0
+    most = percentile(known, HEAT_PERCENT if len(known) >= HEAT_CELLS else 100) if known else 1.0
     panel(axes, "Every day, hour by hour", f"{unit}, mean of each {interval(curve.interval_s)} by the site's clock")
     at, hours = edges(curve), [row * curve.interval_s / 3600 for row in range(rows + 1)]
     mesh = axes.pcolormesh(at, hours, values, cmap=HEAT, norm=Normalize(0, most or 1.0), rasterized=True)
@@ -193,8 +202,8 @@ def draw_heat(axes: Axes, curve: LoadCurve) -> tuple[QuadMesh, str]:
     axes.set_ylim(24, 0)
     axes.set_yticks(range(0, 25, 6), [f"{hour:02d}:00" for hour in range(0, 25, 6)])
     axes.grid(visible=False)
-    _time_axis(axes, curve, ticks(curve))
-    return mesh, unit
+    _time_axis(axes, curve, day_ticks(curve))
+    return mesh, unit, bool(known) and known[-1] > most
 
 
 def _hatch(
@@ -212,7 +221,9 @@ def draw_duration(axes: Axes, curve: LoadCurve) -> None:
     """Powers in descending order: how long the load is at least so high."""
     powers = duration(curve)
     scale, unit = scale_of(powers[0] if powers else 0)
-    panel(axes, "Duration curve", f"{unit}, by share of time")
+    some = curve.load is not None and 0 < curve.load.complete < curve.load.intervals
+    whose = "complete intervals" if some else "by share of time"
+    panel(axes, "Duration curve", f"{unit}, {whose}")
     places = range(len(powers)) if len(powers) <= POINTS_MAX else np.linspace(0, len(powers) - 1, POINTS_MAX, dtype=int)
     values = [powers[place] / scale for place in places]
     at = [100 * place / len(values) for place in range(len(values) + 1)]
