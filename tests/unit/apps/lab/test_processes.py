@@ -106,8 +106,17 @@ def test_a_child_that_obeys_is_ended_by_sigterm(tmp_path, family):
     assert child.exit_code() == -signal.SIGTERM
 
 
+@pytest.fixture
+def heard():
+    """SIGINT as at a terminal: a shell that starts the tests in the background lets them ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("heard")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_to_the_lab_ends_all_children(tmp_path, family, number):
+def test_a_signal_to_the_lab_ends_all_children(tmp_path, number):
     timer = threading.Timer(0.3, os.kill, (os.getpid(), number))
     with pytest.raises(KeyboardInterrupt), sigterm_interrupts(), Family(tmp_path) as inner:
         child = inner.start("stays", "lab_child_stays", [])
