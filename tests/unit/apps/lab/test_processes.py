@@ -116,7 +116,7 @@ def heard():
 
 @pytest.mark.usefixtures("heard")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_to_the_lab_ends_all_children(tmp_path, number):
+def test_a_signal_to_the_lab_ends_all_children(tmp_path, family, number):
     timer = threading.Timer(0.3, os.kill, (os.getpid(), number))
     with pytest.raises(KeyboardInterrupt), sigterm_interrupts(), Family(tmp_path) as inner:
         child = inner.start("stays", "lab_child_stays", [])
