@@ -10,7 +10,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from ringmain.apps.demo import scene, words
+from ringmain.apps.demo import plan, scene, words
 from ringmain.apps.demo.keys import Keys
 from ringmain.apps.demo.office import Office
 from ringmain.apps.demo.plan import Kept, Options
@@ -23,6 +23,9 @@ from ringmain.apps.lab.api import Api, ApiError
 LOOK_EVERY_S = 0.4
 LOOK_FIRST_S = 0.1
 """Until there is something to see."""
+
+SOON_S, SOON_INTERVALS = 5.0, 3
+"""So long before it is now, in real seconds or reports of each meter, the platform hears of the half hours to come."""
 
 SAID = 4
 """Lines of the demo's own words that stay on the screen."""
@@ -47,7 +50,7 @@ class Demo:
         self._say = say
         self._said: deque[str] = deque(maxlen=SAID)
         self._cut = False
-        self._slowed = False
+        self._slowed = self._present = False
         self._own: tuple[Latest, ...] | None = None if self.resumed else ()
         self._away_s: dict[str, float] = {}
         self._left: list[Api] = []
@@ -112,13 +115,20 @@ class Demo:
                 self._tell(f"{name} answers again after {away_s:.1f} s")
 
     def _slow_down(self) -> None:
-        """In step with the world meters report every half hour again, and are missed no sooner."""
-        homes = self.figures.homes
-        if homes is not None and homes.real_time and not self._slowed:
+        """In step with the world meters report every half hour again. The platform is told a little before: from their
+        next reports on it misses them no sooner.
+        """
+        at_ms, homes = self.figures.virtual_ms, self.figures.homes
+        if at_ms is None or homes is None:
+            return
+        soon_ms = max(SOON_S * 1000 * self.options.speed, SOON_INTERVALS * plan.INTERVAL_S * 1000)
+        if not self._slowed and (homes.real_time or at_ms >= time.time() * 1000 - soon_ms):
             with suppress(ApiError):
                 scene.put_profile(self._tenant, 1.0)
                 self._slowed = True
-                self._tell("the street has reached the present; from here on it lives in real time")
+        if homes.real_time and not self._present:
+            self._present = True
+            self._tell("the street has reached the present; from here on it lives in real time")
 
     def _listen(self, keys: Keys, until_s: float, show: Show) -> bool:
         """Act on keys until it is time for the next look; True where the demo is to end."""

@@ -62,8 +62,8 @@ def prepare(operator: Api, port: int, options: Options, kept: Kept) -> tuple[Kep
         plan.keep(options.storage_dir, kept)
     api = Api(port, kept.tenant_token)
     api.raw("PUT", "/api/v1/sites/main", {"zone": plan.ZONE})
-    put_profile(api, options.speed)
     if not kept.hello_token:
+        put_profile(api, options.speed)
         _meters(api, options)
         kept = msgspec.structs.replace(kept, hello_token=_hello(api))
         plan.keep(options.storage_dir, kept)

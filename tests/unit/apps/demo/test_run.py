@@ -1,5 +1,6 @@
 """A demo played on a stage without processes: what keys do, what is told, and that it always ends."""
 
+import time
 from types import SimpleNamespace
 
 import pytest
@@ -9,6 +10,7 @@ from ringmain.apps.demo import run, scene
 from ringmain.apps.demo.plan import Kept, Options, Ports
 from ringmain.apps.demo.run import play
 from ringmain.apps.demo.watch import Latest
+from ringmain.model.time import format_rfc3339
 
 KEPT = Kept("tenant", "t" * 43, 0, 200, 1)
 
@@ -172,10 +174,17 @@ def test_a_value_of_ones_own_device_is_told_unless_it_is_from_an_earlier_start(w
     assert ("your own device was heard: temperature_cel 21.5" in world.said) is told
 
 
-def test_in_real_time_the_platform_is_told_so_once(world):
-    world.figures.homes = fleet(real_time=True)
+@pytest.mark.parametrize(
+    ("ago_s", "real_time", "profiles"),
+    [(4.9 * 3600, False, [1.0]), (5.1 * 3600, False, []), (0, True, [1.0]), (30 * 86_400, True, [1.0])],
+)
+def test_a_little_before_the_present_the_platform_is_told_of_half_hours_once(world, ago_s, real_time, profiles):
+    virtual = format_rfc3339(int(time.time() - ago_s) * 1000)
+    world.figures.homes = fleet(virtual=virtual, real_time=real_time)
     played(world, "x", "x", "q")
-    assert world.profiles == [1.0]
+    assert world.profiles == profiles
+    told = [line for line in world.said if "has reached the present" in line]
+    assert len(told) == real_time
 
 
 def test_the_time_that_was_given_ends_it(world):
