@@ -8,7 +8,7 @@ import msgspec
 from ringmain.metering.curve import grid_of
 from ringmain.model.errors import Refused
 from ringmain.model.site import local
-from ringmain.model.time import DAY_MS, Interval, utc
+from ringmain.model.time import DAY_MS, Interval
 from ringmain.ports.load import Grid
 
 SLOTS_MAX = 110_000
@@ -23,7 +23,7 @@ COARSER_S = (300, 900, 1800, 3600)
 DAYS_DEFAULT = 365
 """Days of a curve whose caller names none: the last year that there is."""
 
-FIRST_DAY, LAST_DAY = date(1970, 1, 2), date(2099, 12, 30)
+FIRST_DAY, LAST_DAY = date(1969, 12, 31), date(2100, 1, 2)
 """Within them lies every stamp that is accepted, in any zone."""
 
 
@@ -46,9 +46,10 @@ def together(extents: Iterable[Interval]) -> Interval | None:
 
 def period_of(asked: Asked, extent: Interval | None, zone: str) -> tuple[date, date]:
     """The days asked for, open ends filled from what there is."""
-    from_, to = asked.from_, asked.to
+    from_, to, there = asked.from_, asked.to, ""
     if extent is not None:
         first, last = local(extent.start, zone).date(), local(extent.end - 1, zone).date()
+        there = f"; its readings lie in {first} to {last}"
         if to is None:
             to = last + timedelta(days=1)
         if from_ is None:
@@ -56,9 +57,6 @@ def period_of(asked: Asked, extent: Interval | None, zone: str) -> tuple[date, d
     assert from_ is not None
     assert to is not None
     if not FIRST_DAY <= from_ < to <= LAST_DAY:
-        there = (
-            f"; its readings lie in {utc(extent.start):%Y-%m-%d} to {utc(extent.end - 1):%Y-%m-%d}" if extent else ""
-        )
         raise Refused(
             "unprocessable",
             f"there is no day from {from_} up to, not including, {to}{there}",

@@ -36,6 +36,12 @@ class Home(msgspec.Struct, frozen=True):
         """Its series, in order of its links."""
         return tuple((self.keys[link.device], link.channel) for link in self.links)
 
+    def doubted(self, *, told: bool) -> bool:
+        """Whether only its readings say how long their intervals are: no usage point does, or it is not `told`. A
+        register is no matter: its steps are shared out over the time they took.
+        """
+        return self.links[0].reading == "interval" and not (told and self.linked)
+
     def from_(self, start: Instant) -> "Home":
         """The same home, expected from an instant on."""
         return msgspec.structs.replace(self, spans=(Interval(start, self.spans[-1].end),))

@@ -16,7 +16,7 @@ from ringmain.metering.documents import Documents
 from ringmain.metering.homes import Home, Homes
 from ringmain.metering.installation import Installation, Installations
 from ringmain.metering.intervals import ENERGY_WH_MAX, READING_MAX
-from ringmain.metering.pace import READINGS_LOOKED_AT, interval_s_of
+from ringmain.metering.pace import READINGS_LOOKED_AT, interval_s_of, too_short
 from ringmain.model.errors import Refused
 from ringmain.model.ids import DeviceId, DeviceKey, TenantId
 from ringmain.model.time import SECOND_MS, Interval
@@ -30,7 +30,7 @@ INTERVAL_S = 1800
 """Of a street without homes."""
 
 HOMES_LOOKED_AT = 5
-"""Homes whose readings are looked at where only profiles say how long their intervals are: some 2 ms each."""
+"""Homes whose readings are looked at where nobody wrote down how long their intervals are: some 2 ms each."""
 
 SIZE = "day"
 """The windows whose revisions are told: late data that came into a day after it was closed."""
@@ -113,17 +113,28 @@ class Street:
     async def _extents(self, homes: Sequence[Home]) -> Mapping[tuple[DeviceKey, str], Interval]:
         return await self._load.extents([series for home in homes for series in home.series])
 
-    async def _interval_s(self, homes: Sequence[Home], extents: Mapping[tuple[DeviceKey, str], Interval]) -> int:
-        """The longest interval of any home, so that none has holes that are none."""
+    async def _interval_s(
+        self, homes: Sequence[Home], extents: Mapping[tuple[DeviceKey, str], Interval], asked_s: int | None
+    ) -> int:
+        """What was asked for, unless it is shorter than a meter's own; else the longest interval of any home, so that
+        none has holes that are none.
+        """
         longest_s = max((link.interval_s for home in homes for link in home.links), default=INTERVAL_S)
-        guessed = [home for home in homes if not home.linked and home.series[0] in extents]
-        for home in guessed[:: -(-len(guessed) // HOMES_LOOKED_AT)] if guessed else ():
+        doubted = [home for home in homes if home.doubted(told=asked_s is None) and home.series[0] in extents]
+        for home in doubted[:: -(-len(doubted) // HOMES_LOOKED_AT)] if doubted else ():
             (device, channel), claimed_s = home.series[0], home.links[0].interval_s
             readings = await self._timeseries.readings(
                 device, channel, extents[device, channel], after=None, limit=READINGS_LOOKED_AT
             )
-            longest_s = max(longest_s, interval_s_of([each.at_ms for each in readings], claimed_s))
-        return longest_s
+            stamps = [each.at_ms for each in readings]
+            if asked_s is not None and too_short(stamps, asked_s):
+                raise Refused(
+                    "unprocessable",
+                    f"the readings of {home.id} are of longer intervals than {asked_s} s: their power would be wrong",
+                    "Leave interval_s out, or ask for a longer one.",
+                )
+            longest_s = max(longest_s, interval_s_of(stamps, claimed_s))
+        return asked_s or longest_s
 
     async def _curve(
         self,
@@ -136,7 +147,7 @@ class Street:
         extent = together(extents.values())
         from_, to = period_of(asked, extent, zone)
         exactly = asked.interval_s is not None
-        interval_s = asked.interval_s or await self._interval_s(homes, extents)
+        interval_s = await self._interval_s(homes, extents, asked.interval_s)
         grid = slots_of(from_, to, zone, interval_s, len(homes), exactly=exactly)
         links = [(number, home, link) for number, home in enumerate(homes) for link in home.links]
         shares = [_share(number, home, link) for number, home, link in links]
