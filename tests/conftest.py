@@ -31,7 +31,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """With `-n 2 --dist loadgroup` all that is slow runs in one worker, one after another, and all that is quick beside
     it in the other: tests that start processes and look at clocks must not meet each other.
     """
-    if config.getoption("dist", "no") == "loadgroup":
+    if getattr(config, "workerinput", None) is not None:  # the controller's own choice is not told to a worker
         for item in items:
             if item.get_closest_marker("slow") or item.get_closest_marker("campaign"):
                 item.add_marker(pytest.mark.xdist_group("slow"))
