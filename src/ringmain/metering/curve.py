@@ -155,7 +155,8 @@ def _summary(
     ]
     intervals = [interval for interval, _ in found]
     whole = [interval for interval, complete in found if complete]
-    everything, basis = load_summary(intervals), load_summary(whole or intervals)
+    everything = load_summary(intervals)
+    basis = load_summary(whole) if 0 < len(whole) < len(intervals) else everything
     if everything is None or basis is None:
         return None
     return CurveSummary(
