@@ -40,7 +40,10 @@ run: setup
 test: setup
 	@.ci/services
 	@mkdir -p reports
-	PATH="$$PATH:/usr/sbin:/sbin" $(BIN)/python -m pytest -n 2 --dist loadgroup
+	@# What is quick on both cores; then, one after another, what starts processes and looks at clocks.
+	@export PATH="$$PATH:/usr/sbin:/sbin"; status=0; \
+	$(BIN)/python -m pytest -m "not slow and not campaign" -n 2 --dist worksteal || status=$$?; \
+	$(BIN)/python -m pytest -m "slow or campaign" || status=$$?; exit $$status
 
 check: setup
 	$(BIN)/ruff check

@@ -27,16 +27,6 @@ _ALLOWED = [
 ]
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """With `-n 2 --dist loadgroup` all that is slow runs in one worker, one after another, and all that is quick beside
-    it in the other: tests that start processes and look at clocks must not meet each other.
-    """
-    if getattr(config, "workerinput", None) is not None:  # the controller's own choice is not told to a worker
-        for item in items:
-            if item.get_closest_marker("slow") or item.get_closest_marker("campaign"):
-                item.add_marker(pytest.mark.xdist_group("slow"))
-
-
 def pytest_runtest_setup(item: pytest.Item) -> None:
     for marker in item.iter_markers("needs"):
         for program in marker.args:
