@@ -39,6 +39,9 @@ COMMANDS = {
     "version": Lazy("ringmain.apps.cli.version:version", "Print the version."),
 }
 
+PLATFORM = ("alembic", "duckdb", "httptools", "numpy", "prometheus_client", "sqlalchemy", "starlette", "uvicorn")
+"""What the core does without; see `pyproject.toml`."""
+
 
 @click.group(cls=LazyGroup, lazy=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--config", "file", type=click.Path(path_type=Path), help="Configuration file (TOML).")
@@ -83,13 +86,23 @@ def run(arguments: list[str]) -> int:
         # Whoever read our output has seen enough; without this Python complains once more while it shuts down.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return Exit.OK
+    except ModuleNotFoundError as error:
+        return _without_platform(error)
     except ConfigError as error:
         return _told(Exit.CONFIG, error.detail, error.hint)
-    except RingmainError as error:
-        return _told(exit_of(error), error.detail, error.hint)
-    except CommandError as error:
-        return _told(error.exit_code, error.detail, error.hint)
+    except (RingmainError, CommandError) as error:
+        code = error.exit_code if isinstance(error, CommandError) else exit_of(error)
+        return _told(code, error.detail, error.hint)
     return answer if isinstance(answer, int) else Exit.OK
+
+
+def _without_platform(error: ModuleNotFoundError) -> int:
+    """What an edge's installation lacks is said in words; anything else that is missing is a fault of ours."""
+    missing = (error.name or "").partition(".")[0]
+    if missing not in PLATFORM:
+        raise error
+    hint = "pip install 'ringmain[platform]': what an edge gateway needs is all that is installed here"
+    return _told(Exit.UNAVAILABLE, f"{missing} is not installed, and this command needs it", hint)
 
 
 def _told(code: Exit, detail: str, hint: str) -> int:

@@ -133,3 +133,24 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out == "ringmain 0.1.0\n"
     assert run(["version", "-v"]) == Exit.OK
     assert "duckdb" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["duckdb", "sqlalchemy.exc"])
+def test_a_core_without_the_platform_says_what_to_install(name, monkeypatch, capsys):
+    def missing(*_, **__):
+        raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+    monkeypatch.setattr(ringmain, "main", missing)
+    assert run(["up"]) == Exit.UNAVAILABLE
+    told = capsys.readouterr().err
+    assert f"{name.partition('.')[0]} is not installed" in told
+    assert "ringmain[platform]" in told
+
+
+def test_a_module_of_ours_that_is_missing_is_a_fault_and_no_hint(monkeypatch):
+    def missing(*_, **__):
+        raise ModuleNotFoundError("No module named 'ringmain.gone'", name="ringmain.gone")
+
+    monkeypatch.setattr(ringmain, "main", missing)
+    with pytest.raises(ModuleNotFoundError):
+        run(["up"])
