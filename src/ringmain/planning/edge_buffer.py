@@ -5,44 +5,46 @@ what the values are like and on whether stamps are regular, far less on how many
 prediction with the real file; it has to agree within 20 %.
 """
 
-from enum import StrEnum
+from math import log, log2
 
 import msgspec
 
+DECIMAL_BYTES, FULL_BYTES = 1.38, 6.2
+"""Of one value in a sealed chunk: noise with two decimals (one takes 0.95, three 1.75), and full doubles."""
 
-class Values(StrEnum):
-    """What the values are like. REGISTER: integers that grow slowly. DECIMAL: noise with two decimals, such as a
-    voltage. FULL: doubles of full precision.
-    """
+REGISTER_BYTES_MIN, REGISTER_SPREAD, REGISTER_LOSS = 0.16, 0.413, 1.08
+"""Of one value of a register: what it grew by since the last. A household's power differs from one value to the next by
+a third of itself, around 1 kW: that is log2(0.413 * seconds) bits, written with a loss of 8 %; never less than the
+first figure, which is what growing by 0 or 1 takes.
+"""
 
-    REGISTER = "register"
-    DECIMAL = "decimal"
-    FULL = "full"
+RUN_BYTES, RUN_BYTES_RARE = 2.9, 1.25
+"""Of the first value of a register in a chunk, more (times the logarithm of the values that follow) the rarer it is."""
 
+STAMP_BYTES_JITTER, STAMP_BYTES_REGULAR = 1.4, 0.01
+"""Of one message's stamp: with a second of jitter, and where every meter keeps its step. Shared by its channels."""
 
-VALUE_BYTES = {Values.REGISTER: 0.30, Values.DECIMAL: 1.4, Values.FULL: 6.2}
-"""Of one value in a sealed chunk; measured 0.2-0.35, 1.4 (two decimals; one takes 0.95, three 1.75) and 6.2."""
+NAME_BYTES = 2.2
+"""Of one meter in one chunk: its compressed name."""
 
-STAMP_BYTES_JITTER, STAMP_BYTES_REGULAR = 1.2, 0.01
-"""Of one message's stamp: with milliseconds of jitter, and where every meter keeps its step. Shared by its channels."""
-
-NAME_BYTES = 3.0
-"""Of one meter in one chunk: its compressed name and run."""
-
-CHUNK_BYTES = 130.0
+CHUNK_BYTES = 200.0
 """Of one chunk besides: header, checksum, dictionaries."""
 
 CHUNK_READINGS, CHUNK_S = 12_000, 120.0
 """A chunk is sealed when it has so many readings, or after so long (`services.forwarding.keeping`)."""
 
-PAGE_BYTES, ROW_BYTES = 4096, 30
-"""SQLite's page, of which half is lost at the end of a row that is larger than one; and its own bytes of a row."""
+PAGE_BYTES, ROW_BYTES = 4096, 40
+"""SQLite's page, a quarter of which is lost with a row that is larger than that; and its own bytes of a row."""
 
 RAW_BYTES = 26.0
 """Of a reading that is not sealed yet, in the file."""
 
-FILE_BYTES, LOG_BYTES, RESERVE_BYTES = 60_000, 2_100_000, 2 << 20
-"""The empty file, the write-ahead log (it is folded in at 500 pages), and what is held for the day the disk is full."""
+FILE_BYTES, LOG_BYTES, AHEAD_BYTES, RESERVE_BYTES = 28_672, 4 << 20, 1 << 19, 2 << 20
+"""The empty file; the write-ahead log, allocated whole; what is allocated of the file before it is needed, on average
+half a step of 1 MiB; and what is held for the day the disk is full. A test compares with the buffer's own figures.
+"""
+
+FIXED_BYTES = FILE_BYTES + LOG_BYTES + AHEAD_BYTES + RESERVE_BYTES
 
 UPLINK_OVERHEAD = 1.06
 """TLS, TCP and MQTT on top of a chunk of some 10 KB: headers of 1,460-byte segments and their acknowledgements."""
@@ -68,11 +70,16 @@ class Load(msgspec.Struct, frozen=True):
         """Single values a second, of all meters."""
         return self.meters * self.channels / self.every_s
 
-    @property
-    def value_bytes(self) -> float:
-        """Of an average value without its share of the stamp."""
-        counts = {Values.REGISTER: self.registers, Values.DECIMAL: self.decimals, Values.FULL: self.fulls}
-        return sum(VALUE_BYTES[kind] * count for kind, count in counts.items()) / self.channels
+    def chunk_bytes(self, readings: float) -> float:
+        """Of a chunk of so many readings."""
+        messages = readings / self.channels
+        meters = min(float(self.meters), messages)
+        stamp = STAMP_BYTES_JITTER if self.jitter else STAMP_BYTES_REGULAR
+        noise = self.decimals * DECIMAL_BYTES + self.fulls * FULL_BYTES
+        first = RUN_BYTES + RUN_BYTES_RARE * log(messages / meters)
+        growth = max(REGISTER_BYTES_MIN, REGISTER_LOSS * log2(REGISTER_SPREAD * self.every_s) / 8)
+        registers = self.registers * (meters * first + (messages - meters) * growth)
+        return CHUNK_BYTES + meters * NAME_BYTES + messages * (stamp + noise) + registers
 
 
 class Size(msgspec.Struct, frozen=True):
@@ -95,14 +102,10 @@ def size(load: Load, hours: float) -> Size:
     readings = load.readings_s * hours * 3600
     per_chunk = min(CHUNK_READINGS, max(1.0, load.readings_s * CHUNK_S))
     chunks = readings / per_chunk
-    stamp_bytes = STAMP_BYTES_JITTER if load.jitter else STAMP_BYTES_REGULAR
-    per_reading = load.value_bytes + stamp_bytes / load.channels
-    present = min(load.meters, per_chunk / load.channels)
-    chunk = per_chunk * per_reading + present * NAME_BYTES + CHUNK_BYTES
-    row = chunk + ROW_BYTES + (PAGE_BYTES / 2 if chunk > PAGE_BYTES / 4 else 0)
+    chunk = load.chunk_bytes(per_chunk)
+    row = chunk + ROW_BYTES + (PAGE_BYTES / 4 if chunk > PAGE_BYTES / 4 else 0)
     raw = min(readings, per_chunk) * RAW_BYTES
-    log = min(LOG_BYTES, 20_000 + 3 * (chunks * row + raw))
-    return Size(round(readings), round(chunks * chunk), round(chunks * row + raw + log + FILE_BYTES + RESERVE_BYTES))
+    return Size(round(readings), round(chunks * chunk), round(chunks * row + raw + FIXED_BYTES))
 
 
 def hours_that_fit(load: Load, disk_bytes: int) -> float:
@@ -116,7 +119,7 @@ def hours_that_fit(load: Load, disk_bytes: int) -> float:
 
 def drain_s(load: Load, held: Size, uplink_bytes_s: float) -> float | None:
     """How long the backlog takes while live readings go first; None where the uplink is not even enough for those."""
-    per_reading = held.chunk_bytes / held.readings if held.readings else 0.0
-    live = load.readings_s * max(per_reading, load.value_bytes + STAMP_BYTES_JITTER) * UPLINK_OVERHEAD * 1.5
+    per_chunk = max(float(load.channels), load.readings_s)
+    live = load.readings_s / per_chunk * load.chunk_bytes(per_chunk) * UPLINK_OVERHEAD
     left = uplink_bytes_s - live
     return held.chunk_bytes * UPLINK_OVERHEAD / left if left > 0 else None

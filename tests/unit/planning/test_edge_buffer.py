@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ringmain.planning.edge_buffer import FILE_BYTES, RESERVE_BYTES, Load, drain_s, hours_that_fit, size
+from ringmain.planning.edge_buffer import FIXED_BYTES, Load, drain_s, hours_that_fit, size
 
 LOADS = st.builds(
     Load,
@@ -32,7 +32,7 @@ def test_longer_never_takes_less(load, one, other):
     assert size(load, short).chunk_bytes <= size(load, long).chunk_bytes + 1
 
 
-@given(LOADS, st.integers(4 << 20, 1 << 34))
+@given(LOADS, st.integers(8 << 20, 1 << 34))
 def test_what_fits_fits(load, disk_bytes):
     hours = hours_that_fit(load, disk_bytes)
     assert size(load, hours * 0.999).file_bytes <= disk_bytes
@@ -41,13 +41,13 @@ def test_what_fits_fits(load, disk_bytes):
 
 
 def test_a_disk_that_is_too_small_for_anything():
-    assert hours_that_fit(Load(200, 1.0), RESERVE_BYTES) == pytest.approx(0, abs=1e-6)
+    assert hours_that_fit(Load(200, 1.0), FIXED_BYTES) == pytest.approx(0, abs=1e-6)
 
 
 def test_an_outage_of_no_time_takes_the_empty_file():
     held = size(Load(200, 1.0), 0)
     assert (held.readings, held.chunk_bytes, held.bytes_per_reading) == (0, 0, 0.0)
-    assert held.file_bytes < FILE_BYTES + RESERVE_BYTES + 100_000
+    assert held.file_bytes == FIXED_BYTES
 
 
 def test_an_uplink_that_is_too_slow_for_the_present_never_drains():

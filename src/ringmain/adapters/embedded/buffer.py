@@ -6,19 +6,18 @@ memory.
 """
 
 import asyncio
-import contextlib
 import logging
 import os
-import sqlite3
-from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Self
 
-from ringmain.adapters.embedded import buffer_rows
+from ringmain.adapters.embedded import buffer_rows, buffer_salvage
 from ringmain.adapters.embedded.buffer_file import BufferFile
 from ringmain.adapters.embedded.buffer_index import BufferIndex, Facts
+from ringmain.adapters.embedded.buffer_schema import UNREADABLE
+from ringmain.adapters.embedded.buffer_settled import Settled
 from ringmain.model.errors import Failed, Refused
 from ringmain.model.ids import DeviceId, Offset
 from ringmain.ports.buffer import BufferStatus, Dropped, Row, SealedRow
@@ -28,9 +27,6 @@ log = logging.getLogger(__name__)
 RECENT_BYTES_MAX = 2 * 1024 * 1024
 """Newest raw bodies kept in memory: live readings go up without being read back."""
 
-SETTLE_WITHIN_S = 1.0
-"""What the platform has answered for is deleted with the next commit, or after so long."""
-
 FREE_LOOK_S = 1.0
 """How old our knowledge of the disk's free space may be."""
 
@@ -38,30 +34,34 @@ FREE_LOOK_S = 1.0
 class EmbeddedBuffer:
     """Home of `ports.buffer.Buffer`."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, synchronous: str = "full") -> None:
         self._path = path
         self._loop = asyncio.get_running_loop()
-        self._file = BufferFile(path)
+        self._file = BufferFile(path, synchronous)
         self._reader = ThreadPoolExecutor(1, "buffer-reader")
         self._index = BufferIndex()
         self._recent: dict[Offset, bytes] = {}
         self._recent_bytes = 0
-        self._settled: list[Offset] = []
-        self._settling: asyncio.TimerHandle | None = None
-        self._deleting: asyncio.Task[None] | None = None
+        self._settled = Settled(self._file)
+        self._changing: set[Offset] = set()
         self._arrived = asyncio.Event()
         self._bytes_max = self._free_min = 0
         self._free_bytes, self._free_at_s = 0, float("-inf")
 
     @classmethod
-    async def open(cls, path: Path) -> Self:
-        """Open or create. `Failed` where the file can not be used."""
-        buffer = cls(path)
+    async def open(cls, path: Path, *, synchronous: str = "full") -> Self:
+        """Open or create; a damaged file is put aside and its rows are saved (`buffer_salvage`). `Failed` where the
+        file can not be used. `synchronous="off"` exists for one test only: it proves that a power cut is noticed.
+        """
+        buffer = cls(path, synchronous)
         try:
             await buffer._loop.run_in_executor(buffer._reader, buffer._prepare)
-        except BaseException:
+        except Failed:
             buffer._reader.shutdown()
-            raise
+            if not buffer_salvage.mark(path).exists():
+                raise
+            buffer = cls(path, synchronous)
+            await buffer._loop.run_in_executor(buffer._reader, buffer._prepare)
         return buffer
 
     def limit(self, bytes_max: int, free_bytes_min: int) -> None:
@@ -74,13 +74,11 @@ class EmbeddedBuffer:
         """See `ports.buffer`."""
         self._refuse_when_full(len(body))
         facts = buffer_rows.facts_of(body)
-        offset = await self._file.run(lambda connection: buffer_rows.take(connection, facts, body))
-        self._index.add(offset, facts)
-        self._index.taken += facts.readings
-        self._remember(offset, body)
-        arrived, self._arrived = self._arrived, asyncio.Event()
-        arrived.set()
-        return offset
+        return await self._file.run(
+            lambda connection: buffer_rows.take(connection, facts, body),
+            grows=len(body),
+            then=lambda offset: self._taken(offset, facts, body),
+        )
 
     async def read(self, after: Offset, bytes_max: int, *, sealed: bool | None = None) -> Sequence[Row]:
         """See `ports.buffer`."""
@@ -94,7 +92,7 @@ class EmbeddedBuffer:
                 rows.append(Row(offset, facts.sealed, facts.readings, facts.first_ms, facts.last_ms, body))
         damaged = [offset for offset in missing if bodies.get(offset, b"") is None]
         if damaged:
-            await self._put_aside(damaged)
+            await self._put_aside([offset for offset in damaged if offset in self._index])
         if not rows and chosen:  # all of them went meanwhile: look behind them
             return await self.read(max(chosen), bytes_max, sealed=sealed)
         return rows
@@ -106,31 +104,34 @@ class EmbeddedBuffer:
 
     async def settle(self, offsets: Sequence[Offset]) -> None:
         """See `ports.buffer`."""
+        gone: list[Offset] = []
         for offset in offsets:
-            facts = self._index.remove(offset)
+            # A row that is being replaced goes up once more in its new form, and is recognised.
+            facts = None if offset in self._changing else self._index.remove(offset)
             if facts:
                 self._index.settled += facts.readings
-                self._settled.append(offset)
+                gone.append(offset)
                 self._forget(offset)
-        if self._settled and self._settling is None and self._deleting is None:
-            self._settling = self._loop.call_later(SETTLE_WITHIN_S, self._delete_soon)
+        self._settled.add(gone)
 
     async def replace(
         self, offsets: Sequence[Offset], rows: Sequence[SealedRow], dropped: Sequence[Dropped]
     ) -> Sequence[Offset]:
         """See `ports.buffer`."""
-        if any(offset not in self._index for offset in offsets):
+        if any(offset not in self._index or offset in self._changing for offset in offsets):
             raise Refused("not_found", "some of these rows are gone; nothing was changed")
         facts = [Facts(True, row.readings, row.first_ms, row.last_ms, len(row.body)) for row in rows]
         pairs = list(zip(facts, rows, strict=True))
-        fresh = await self._file.run(lambda connection: buffer_rows.swap(connection, offsets, pairs, dropped))
-        for offset in offsets:
-            self._index.remove(offset)
-            self._forget(offset)
-        for offset, known in zip(fresh, facts, strict=True):
-            self._index.add(offset, known)
-        self._index.dropped.update({(each.device, each.reason): each.count for each in dropped})
-        return fresh
+        goes = sum(self._index[offset].size for offset in offsets)
+        self._changing.update(offsets)
+        try:
+            return await self._file.run(
+                lambda connection: buffer_rows.swap(connection, offsets, pairs, dropped),
+                grows=max(0, sum(known.size for known in facts) - goes),
+                then=lambda fresh: self._replaced(offsets, fresh, facts, dropped),
+            )
+        finally:
+            self._changing.difference_update(offsets)
 
     def status(self) -> BufferStatus:
         """See `ports.buffer`."""
@@ -155,14 +156,9 @@ class EmbeddedBuffer:
 
     async def close(self) -> None:
         """See `ports.buffer`."""
-        if self._settling:
-            self._settling.cancel()
-        with contextlib.suppress(Failed):
-            if self._deleting:
-                await self._deleting
-            await self._delete()
-        await self._loop.run_in_executor(self._reader, self._file.close)
-        await self._loop.run_in_executor(self._reader, self._connection.close)
+        await self._settled.close()
+        for step in (self._file.close, self._connection.close, self._file.release):
+            await self._loop.run_in_executor(self._reader, step)
         self._reader.shutdown()
 
     # -- room -----------------------------------------------------------------------------------------------
@@ -170,15 +166,13 @@ class EmbeddedBuffer:
     def _refuse_when_full(self, size: int) -> None:
         used = self._file.used_bytes + size
         if self._bytes_max and used > self._bytes_max:
-            if self._settling:  # there will be room as soon as what is settled is deleted
-                self._settling.cancel()
-                self._delete_soon()
+            self._settled.hurry()
             raise Failed(
                 "storage_full",
                 f"the buffer holds {self._file.used_bytes:,} of {self._bytes_max:,} bytes; nothing was taken",
                 "it takes readings again when the uplink has brought some away, or with a larger buffer_bytes_max",
             )
-        if self._free_min and self._free() < self._free_min + size:
+        if self._free_min and size > self._file.free_page_bytes and self._free() < self._free_min + size:
             raise Failed(
                 "storage_full",
                 f"the disk has {self._free():,} bytes left, {self._free_min:,} stay free; nothing was taken",
@@ -192,6 +186,26 @@ class EmbeddedBuffer:
             self._free_bytes, self._free_at_s = status.f_bavail * status.f_frsize, now_s
         return self._free_bytes
 
+    # -- what a commit changes ------------------------------------------------------------------------------
+
+    def _taken(self, offset: Offset, facts: Facts, body: bytes) -> None:
+        self._index.add(offset, facts)
+        self._index.taken += facts.readings
+        self._remember(offset, body)
+        arrived, self._arrived = self._arrived, asyncio.Event()
+        arrived.set()
+
+    def _replaced(
+        self, offsets: Sequence[Offset], fresh: Sequence[Offset], facts: Sequence[Facts], dropped: Sequence[Dropped]
+    ) -> None:
+        for offset in offsets:
+            self._index.remove(offset)
+            self._forget(offset)
+        for offset, known in zip(fresh, facts, strict=True):
+            self._index.add(offset, known)
+        for each in dropped:
+            self._index.dropped[each.device, each.reason] += each.count
+
     def _remember(self, offset: Offset, body: bytes) -> None:
         self._recent[offset] = body
         self._recent_bytes += len(body)
@@ -202,60 +216,40 @@ class EmbeddedBuffer:
         body = self._recent.pop(offset, None)
         self._recent_bytes -= len(body) if body else 0
 
-    # -- deleting -------------------------------------------------------------------------------------------
-
-    def _delete_soon(self) -> None:
-        self._settling = None
-        self._deleting = self._loop.create_task(self._delete(), name="buffer-settle")
-        self._deleting.add_done_callback(self._deleted)
-
-    def _deleted(self, task: "asyncio.Task[None]") -> None:
-        self._deleting = None
-        if not task.cancelled() and (error := task.exception()):
-            log.error("settled rows could not be deleted; they go again after a restart: %s", error)
-        elif self._settled and self._settling is None:
-            self._settling = self._loop.call_later(SETTLE_WITHIN_S, self._delete_soon)
-
-    async def _delete(self) -> None:
-        settled, self._settled = self._settled, []
-        if not settled:
-            return
-        try:
-            await self._file.run(lambda connection: buffer_rows.settle(connection, settled))
-        except Failed:
-            self._settled = settled + self._settled
-            raise
-
     async def _put_aside(self, offsets: Sequence[Offset]) -> None:
-        """Rows that do not match their checksum: kept apart, counted, and out of the way of the others."""
+        """Rows that do not match their checksum: kept apart, counted, and out of the way of the others at once, also
+        where the disk has no room to keep them apart now.
+        """
         log.error(
             "%d rows of %s do not match their checksum; they are kept in its table `damaged`", len(offsets), self._path
         )
-        await self._file.run(lambda connection: buffer_rows.set_aside(connection, offsets))
+        size = 0
         for offset in offsets:
             facts = self._index.remove(offset)
-            self._index.dropped.update({("", "damaged"): facts.readings if facts else 0})
+            if facts:
+                size += facts.size
+                self._index.dropped["", "damaged"] += facts.readings
+        try:
+            await self._file.run(lambda connection: buffer_rows.set_aside(connection, offsets), grows=size)
+        except Failed as failed:
+            log.error("they stay where they are until the next start: %s", failed.detail)
 
     # -- reader's thread ------------------------------------------------------------------------------------
 
     def _prepare(self) -> None:
         self._file.start()
+        self._connection = self._file.connect()
         try:
-            self._connection = self._file.connect()
-            for offset, sealed, readings, first_ms, last_ms, size in self._connection.execute(buffer_rows.INDEX):
-                self._index.add(Offset(offset), Facts(bool(sealed), readings, first_ms, last_ms, size))
-            last = self._connection.execute("SELECT coalesce(max(seq), 0) FROM sqlite_sequence").fetchone()
-            self._index.last = Offset(last[0])
-            totals = dict(self._connection.execute("SELECT name, value FROM totals").fetchall())
-            self._index.taken, self._index.settled = totals.get("taken", 0), totals.get("settled", 0)
-            rows = self._connection.execute("SELECT device, reason, count FROM dropped")
-            self._index.dropped = Counter({(device, reason): count for device, reason, count in rows})
-        except sqlite3.Error as error:
+            buffer_rows.load(self._connection, self._index)
+        except UNREADABLE as error:
+            self._file.close()
+            self._connection.close()
+            self._file.release()
             raise self._file.failed(error) from error
 
     def _fetch(self, offsets: Sequence[Offset]) -> dict[Offset, bytes | None]:
         """Bodies by offset; None for one that does not match its checksum."""
         try:
             return buffer_rows.bodies(self._connection, offsets)
-        except sqlite3.Error as error:
+        except UNREADABLE as error:
             raise self._file.failed(error) from error

@@ -32,6 +32,9 @@ class BufferIndex:
     def __contains__(self, offset: Offset) -> bool:
         return offset in self._facts
 
+    def __getitem__(self, offset: Offset) -> Facts:
+        return self._facts[offset]
+
     @property
     def rows(self) -> int:
         """How many there are."""

@@ -1,13 +1,14 @@
 """The buffer's file: what a restart finds, a row that is damaged, a disk that is full, a sync that fails."""
 
+import asyncio
 import sqlite3
 
 import pytest
 
-from ringmain.adapters.embedded import buffer_file
+from ringmain.adapters.embedded import buffer_file, buffer_room
 from ringmain.adapters.embedded.buffer import EmbeddedBuffer
 from ringmain.model.batch import FORMAT, Batch, block_of, encode_batch
-from ringmain.model.errors import Failed
+from ringmain.model.errors import Failed, Refused
 from ringmain.model.ids import DeviceId, Offset
 from ringmain.ports.buffer import Dropped, SealedRow
 
@@ -76,12 +77,12 @@ async def test_a_damaged_row_is_put_aside_and_blocks_nobody(path):
     other.close()
 
 
-async def test_a_file_that_is_no_database_is_said_in_words(path):
-    path.write_bytes(b"not a database" * 100)
+async def test_a_place_that_can_not_be_used_is_said_in_words(path):
+    path.mkdir()
     with pytest.raises(Failed) as failed:
         await EmbeddedBuffer.open(path)
     assert failed.value.code == "storage_failed"
-    assert path.read_bytes() == b"not a database" * 100
+    assert str(path) in failed.value.detail
 
 
 class _Faulty:
@@ -112,7 +113,7 @@ async def test_a_full_disk_takes_nothing_gives_up_its_reserve_and_goes_on(path, 
     faults: list[int] = []
     buffer = await faulty(path, monkeypatch, faults)
     reserve = path.with_name("buffer.sqlite.reserve")
-    assert reserve.stat().st_size == buffer_file.RESERVE_BYTES
+    assert reserve.stat().st_size == buffer_room.RESERVE_BYTES
     faults += [sqlite3.SQLITE_FULL]
     await buffer.append(body(1))
     assert buffer.status().rows == 1, "with the reserve it went"
@@ -144,7 +145,7 @@ async def test_the_file_gives_its_pages_back(path):
     offsets = [await buffer.append(body(*range(at, at + 5000))) for at in range(200)]
     full = buffer.status()
     await buffer.settle(offsets)
-    await buffer._delete()
+    await buffer._settled.delete()
     for _ in range(20):
         await buffer.append(body(1))
     empty = buffer.status()
@@ -161,4 +162,76 @@ async def test_cost_of_an_append_is_not_that_of_what_is_held(path):
         await buffer.replace([offset], [SealedRow(1, at, at, b"c" * 50)], [])
     assert len(await buffer.read(Offset(0), 100, sealed=True)) == 2
     assert len(buffer._recent) == 0
+    await buffer.close()
+
+
+async def test_a_row_that_is_settled_while_it_is_replaced_counts_once(path):
+    """The platform answers for a row at the moment in which it is sealed: it goes up again, sealed."""
+    buffer = await EmbeddedBuffer.open(path)
+    offset = await buffer.append(body(1, 2))
+    replacing = asyncio.ensure_future(buffer.replace([offset], [SealedRow(2, 1, 2, b"chunk")], []))
+    await asyncio.sleep(0)
+    await buffer.settle([offset])
+    with pytest.raises(Refused):
+        await buffer.replace([offset], [], [Dropped(DeviceId("m"), "drop_oldest", 2)])
+    (fresh,) = await replacing
+    status = buffer.status()
+    assert (status.rows, status.readings, status.settled, status.dropped) == (1, 2, 0, ())
+    await buffer.settle([fresh])
+    assert buffer.status().settled == 2
+    await buffer.close()
+    again = await EmbeddedBuffer.open(path)
+    assert (again.status().rows, again.status().taken, again.status().settled) == (0, 2, 2)
+    await again.close()
+
+
+async def test_rows_that_the_file_does_not_have_replace_nothing(path):
+    """The index says they are there, the file that they are not: the file is right, and nothing is changed."""
+    buffer = await EmbeddedBuffer.open(path)
+    first, second = [await buffer.append(body(at)) for at in range(2)]
+    await buffer._file.run(lambda connection: connection.execute("DELETE FROM rows WHERE offset = ?", (first,)))
+    with pytest.raises(Refused):
+        await buffer.replace([first, second], [SealedRow(2, 1, 2, b"chunk")], [Dropped(DeviceId("m"), "x", 1)])
+    assert [row.offset for row in await buffer.read(first, FAR)] == [second]
+    assert buffer.status().dropped == ()
+    await buffer.close()
+
+
+async def test_what_nobody_waits_for_any_more_is_there_all_the_same(path):
+    buffer = await EmbeddedBuffer.open(path)
+    appending = asyncio.ensure_future(buffer.append(body(1)))
+    await asyncio.sleep(0)
+    appending.cancel()
+    await buffer.append(body(2))
+    assert [row.first_ms for row in await buffer.read(Offset(0), FAR)] == [1, 2]
+    assert buffer.status().taken == 2
+    await buffer.close()
+
+
+async def test_a_damaged_row_blocks_nobody_on_a_full_disk_either(path, monkeypatch):
+    buffer = await EmbeddedBuffer.open(path)
+    offsets = [await buffer.append(body(at)) for at in range(3)]
+    await buffer.close()
+    with sqlite3.connect(path) as other:
+        other.execute("UPDATE rows SET body = ? WHERE offset = ?", (b"x" * 20, offsets[1]))
+    other.close()
+    again = await EmbeddedBuffer.open(path)
+    monkeypatch.setattr(buffer_room.Room, "allocate", lambda self, pages: False)
+    for _ in range(2):
+        assert [row.offset for row in await again.read(Offset(0), FAR)] == [offsets[0], offsets[2]]
+    assert again.status().dropped == (Dropped(DeviceId(""), "damaged", 1),)
+    await again.close()
+
+
+async def test_room_in_the_file_is_used_below_the_watermark_of_the_disk(path):
+    """What goes into free pages takes nothing of the disk, so it need not stay free for it."""
+    buffer = await EmbeddedBuffer.open(path)
+    offsets = [await buffer.append(body(*range(2000))) for _ in range(8)]
+    await buffer.settle(offsets)
+    await buffer._settled.delete()
+    buffer.limit(0, 1 << 60)
+    await buffer.append(body(1))
+    with pytest.raises(Failed) as failed:
+        await buffer.append(body(*range(60_000)))
+    assert failed.value.code == "storage_full"
     await buffer.close()
