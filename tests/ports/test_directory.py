@@ -33,6 +33,7 @@ async def directory(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIter
     await database.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["", "a b", "a/b", "+", "-a", "a" * 65, "a\n"])
 async def test_a_tenant_or_site_that_cannot_be_named_is_refused(directory: Directory, name):
     with pytest.raises(Refused) as refused:

@@ -81,6 +81,7 @@ async def test_every_outcome_stands_in_the_books_of_its_device(store):
     assert everyone["received", ""] == 14
 
 
+@pytest.mark.slow
 async def test_a_checkpoint_changes_nothing_in_the_books(store):
     for offset in range(1, 20):
         await store.append(

@@ -95,6 +95,7 @@ async def test_a_batch_of_a_newer_format_is_kept_as_it_is(store):
     assert str(FORMAT + 1) in letter.detail
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stamp", [-1, INSTANT_MAX + 1, -(2**63), 2**63 - 1])
 async def test_a_stamp_that_no_device_may_have_is_rejected_and_counted(store, stamp):
     appended = await store.append([entry(1, exact([(7, T0, 5), (7, stamp, 6), (8, stamp, 7)]))])
@@ -156,6 +157,7 @@ async def test_both_kinds_of_one_key_in_one_append(store):
     assert (appended.stored, appended.duplicates) == (1, 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -0.0, 5e-324])
 async def test_odd_doubles_are_stored_and_recognised(store, value):
     for offset in (1, 2):

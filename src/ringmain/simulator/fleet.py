@@ -126,11 +126,11 @@ class Fleet:
         drain_until = 0.0
         while not stop.is_set():
             now = loop.time()
-            if not drain_until and manner.seconds_max and now >= self._began + manner.seconds_max:
-                # From here on virtual time stands still: what is due by now is still to be said.
-                drain_until = now + manner.drain_s
             if not drain_until:
                 self._now_ms = self._clock.now_ms()
+                if manner.seconds_max and now >= self._began + manner.seconds_max:
+                    # From here on virtual time stands still: what is due by now is still to be said.
+                    drain_until = now + manner.drain_s
             self._look(now, tasks)
             if drain_until or self._due.min() == NEVER_MS:
                 drain_until = drain_until or now + manner.drain_s

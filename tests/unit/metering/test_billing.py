@@ -57,6 +57,7 @@ async def test_an_unknown_account_and_an_unreasonable_period_are_refused(billing
     assert house.timeseries.looks == 0
 
 
+@pytest.mark.slow
 async def test_a_period_that_is_not_over_is_previewed_but_not_issued(billing, house):
     house.clock.now = parse_rfc3339("2013-12-31T23:59:59.999Z")
     assert (await billing.preview(house.tenant, "lcl-flat", *YEAR)).total == Decimal("599.66")
@@ -65,6 +66,7 @@ async def test_a_period_that_is_not_over_is_previewed_but_not_issued(billing, ho
     assert (await billing.issue(house.tenant, "lcl-flat", *YEAR)).number == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("account", TARIFFS)
 async def test_the_household_s_year(billing, house, figures, account):
     bill = await billing.preview(house.tenant, account, *YEAR)
@@ -81,6 +83,7 @@ async def test_the_household_s_year(billing, house, figures, account):
     assert house.timeseries.looks == 2, "a year of half hours is two pages"
 
 
+@pytest.mark.slow
 async def test_a_bill_issued_again_is_the_same_row_and_the_same_bytes(billing, house):
     one = await billing.issue(house.tenant, "lcl-flat", *YEAR)
     house.clock.now += 86_400_000

@@ -241,6 +241,7 @@ async def test_a_device_without_energy(town, id, channel, detail):
         await device(town, id, Asked(channel))
 
 
+@pytest.mark.slow
 async def test_the_household_s_year(town, household):
     await town.store(await town.meter("m"), [(each.start_ms, each.energy_wh) for each in household])
     found = await device(town, asked=Asked("energy_wh", date(2013, 1, 1), date(2014, 1, 1)))

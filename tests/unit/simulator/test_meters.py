@@ -61,6 +61,7 @@ def test_readings_of_every_length_come_from_one_register():
     assert fine.reading(9, begin * 180).import_wh == coarse.reading(9, begin).import_wh
 
 
+@pytest.mark.slow
 @settings(max_examples=5, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 255), st.integers(0, 300)), min_size=1, max_size=20))
 def test_the_same_reading_in_any_order_by_any_meter_bank(places):

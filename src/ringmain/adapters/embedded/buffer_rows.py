@@ -1,9 +1,11 @@
 """The buffer's rows in SQL: what a transaction does with them. Pure functions of a connection."""
 
+import contextlib
 import sqlite3
 import struct
 import zlib
 from collections.abc import Sequence
+from pathlib import Path
 
 from ringmain.adapters.embedded.buffer_index import BufferIndex, Facts
 from ringmain.model.batch import decode_batch
@@ -31,6 +33,16 @@ def load(connection: sqlite3.Connection, index: BufferIndex) -> None:
     index.taken, index.settled = totals.get("taken", 0), totals.get("settled", 0)
     for device, reason, count in connection.execute("SELECT device, reason, count FROM dropped"):
         index.dropped[device, reason] = count
+
+
+def readings_held(path: Path) -> int | None:
+    """The readings in a buffer that nobody has open; None where the file can not be read. Nothing in it is changed."""
+    try:
+        with contextlib.closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
+            held: int = connection.execute("SELECT coalesce(sum(readings), 0) FROM rows").fetchone()[0]
+    except sqlite3.Error:
+        return None
+    return held
 
 
 def facts_of(body: bytes) -> Facts:

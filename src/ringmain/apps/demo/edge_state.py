@@ -1,10 +1,10 @@
 """What there is to know of the edge from outside: from its socket while it runs, from its buffer while it does not."""
 
-import asyncio
 import os
 import socket
 from pathlib import Path
 
+from ringmain.adapters.embedded.buffer_rows import readings_held
 from ringmain.apps.ownership import own
 from ringmain.model.errors import Failed
 
@@ -13,19 +13,12 @@ ANSWER_S_MAX = 0.5
 
 
 def held_readings(directory: Path) -> int | None:
-    """What the buffer of an edge that does not run holds; None where it can not be read now."""
-    from ringmain.adapters.embedded.buffer import EmbeddedBuffer  # noqa: PLC0415 - only after a kill
-
-    async def count() -> int:
-        buffer = await EmbeddedBuffer.open(directory / "buffer.sqlite")
-        try:
-            return buffer.status().readings
-        finally:
-            await buffer.close()
-
+    """What the buffer of an edge that does not run holds; None where it can not be read now. It changes nothing: to
+    save what is in a damaged file is the edge's own work, at its start.
+    """
     try:
         with own(directory):
-            return asyncio.run(count())
+            return readings_held(directory / "buffer.sqlite")
     except Failed:
         return None
 

@@ -140,6 +140,7 @@ async def test_after_any_other_error_nothing_is_written_any_more(path, monkeypat
     await buffer.close()
 
 
+@pytest.mark.slow
 async def test_the_file_gives_its_pages_back(path):
     buffer = await EmbeddedBuffer.open(path)
     offsets = [await buffer.append(body(*range(at, at + 5000))) for at in range(200)]

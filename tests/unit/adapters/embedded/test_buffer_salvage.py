@@ -87,6 +87,7 @@ async def opened(path: Path, known: dict[int, bytes]) -> EmbeddedBuffer:
     raise AssertionError(f"not usable after {STARTS_MAX} starts")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["bits", "head of a page", "noise", "zeros", "cut"])
 @pytest.mark.parametrize("seed", range(6))
 async def test_damage_blocks_nobody_and_no_row_is_wrong(made, kind, seed):
@@ -185,6 +186,7 @@ async def test_a_crash_between_the_renames_is_finished_at_the_next_start(made, m
     await buffer.close()
 
 
+@pytest.mark.slow
 async def test_files_put_aside_do_not_pile_up(tmp_path, monkeypatch):
     monkeypatch.setattr(buffer_salvage, "ASIDE_MAX", 2)
     path = tmp_path / "buffer.sqlite"

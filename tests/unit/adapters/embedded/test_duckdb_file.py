@@ -265,6 +265,7 @@ async def test_a_flipped_bit_in_the_wal_sets_it_aside_and_opens_at_the_checkpoin
     await copy.file.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", [0, 9, 0.1, 0.33, 0.5, 0.77, 0.9])
 async def test_wherever_a_bit_flips_whole_transactions_from_the_checkpoint_on_are_there(numbers, tmp_path, place):
     copy, _ = await damage(numbers, tmp_path, lambda wal: place if isinstance(place, int) else int(len(wal) * place))

@@ -22,6 +22,7 @@ DAY = curve(date(2013, 3, 31), 1, lambda slot: 100 + slot)
 NOTHING = curve(date(2013, 3, 31), 1, lambda _: None)
 
 
+@pytest.mark.slow
 def test_both_files_of_one_request(platform, tmp_path, capsys):
     platform.answers["GET", DEVICE] = answer(DAY)
     png, svg = tmp_path / "m.png", tmp_path / "m.svg"

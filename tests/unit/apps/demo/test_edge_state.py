@@ -52,5 +52,8 @@ def test_an_empty_buffer_holds_nothing_and_is_left_usable(tmp_path):
 def test_a_buffer_that_is_in_use_or_damaged_is_unknown(tmp_path):
     with own(tmp_path):
         assert held_readings(tmp_path) is None
-    (tmp_path / "buffer.sqlite").write_bytes(b"no database" * 1000)
+    ruined = b"no database" * 1000
+    (tmp_path / "buffer.sqlite").write_bytes(ruined)
     assert held_readings(tmp_path) is None
+    assert (tmp_path / "buffer.sqlite").read_bytes() == ruined, "a look changes nothing"
+    assert [path.name for path in tmp_path.glob("buffer*")] == ["buffer.sqlite"]

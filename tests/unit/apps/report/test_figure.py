@@ -26,6 +26,7 @@ def test_the_figures_stand_there_in_words():
     assert "97.9 % of 48 expected" in said
 
 
+@pytest.mark.slow
 def test_all_is_said_only_where_nothing_is_missing():
     """17,519 of 17,520 are not 100 %."""
     year = curve(date(2013, 1, 1), 365, lambda slot: 500 if slot else None)
@@ -34,6 +35,7 @@ def test_all_is_said_only_where_nothing_is_missing():
     assert {"100 % of 46 expected", "0.000 kWh", "none"} <= set(texts(draw(whole, WORDS)))
 
 
+@pytest.mark.slow
 def test_files_are_pictures_of_the_same_bytes_each_time(tmp_path):
     for number in (1, 2):
         figure = draw(ONE_DAY, WORDS)

@@ -342,6 +342,7 @@ class TestOutgoing:
 
 
 class TestDrip:
+    @pytest.mark.slow
     def test_a_large_packet_in_small_pieces_is_joined_once(self, connected):
         """A byte at a time, each byte may be copied a few times but not once for each byte that follows."""
         copied = 0

@@ -97,6 +97,7 @@ def converse(pieces, *, sign_in_after=0):
     return said, answered + machine.data_to_send(), machine
 
 
+@pytest.mark.slow
 @given(streams(), st.data())
 @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 def test_where_a_stream_is_split_changes_nothing(stream, data):

@@ -5,8 +5,8 @@ import contextlib
 
 import msgspec
 import pytest
-from ringmain.adapters.simulated.blobs import SimulatedBlobs
 
+from ringmain.adapters.simulated.blobs import SimulatedBlobs
 from ringmain.adapters.simulated.clock import SimulatedClock
 from ringmain.model.errors import Failed
 from ringmain.model.gateway import DropPolicy, GatewaySettings, SettingsState, VersionedSettings

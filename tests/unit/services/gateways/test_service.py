@@ -194,6 +194,7 @@ async def test_a_street_that_changes_at_once_is_one_roster(world):
         assert [len(it[2].entries) for it in world.sent] == [0, 3]
 
 
+@pytest.mark.slow
 async def test_who_does_not_read_is_tried_again_and_who_is_away_is_not(world):
     async with world.running() as gateways:
         world.choked = True

@@ -129,6 +129,7 @@ async def test_nobody_gets_in_without_a_token_of_the_api():
                 assert response.headers["www-authenticate"].startswith("Bearer")
 
 
+@pytest.mark.slow
 async def test_another_tenant_sees_and_changes_nothing_of_ours():
     """Every route, with the names of our things and the token of another tenant's admin."""
     untouched = await billed_world()
