@@ -103,6 +103,51 @@ class Mqtt(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         int,
         Meta(ge=1, le=300, description="Time a new connection has until its CONNECT is complete, TLS included."),
     ] = 10
+    session_expiry_s_max: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=31_536_000,
+            description="How long a session outlives its connection at most (MQTT 5 §3.1.2.11.2), and for how long one"
+            " of MQTT 3.1.1 without Clean Session is kept. AWS IoT keeps an hour by default.",
+        ),
+    ] = 7_200
+    session_queue_max: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=30_000,
+            description="Messages that wait for one session; further ones are dropped and counted. Mosquitto and EMQX"
+            " take 1,000 too.",
+        ),
+    ] = 1_000
+    server_reference: Annotated[
+        str,
+        Meta(
+            max_length=253,
+            description="Where clients of MQTT 5 are sent when this server shuts down (§4.13); empty sends them"
+            " nowhere.",
+        ),
+    ] = ""
+    open_port: Annotated[
+        Annotated[int, PORT] | None,
+        Meta(
+            description="Port of a further listener on 127.0.0.1 that lets anybody in without credentials, in a tenant"
+            " of its own: for test suites and comparisons, never for devices. 0 takes a free one; off by default.",
+        ),
+    ] = None
+    open_host: Annotated[
+        str,
+        Meta(min_length=1, description="Address of the open listener; anything but loopback is refused, always."),
+    ] = "127.0.0.1"
+    open_denied: Annotated[
+        tuple[Annotated[str, Meta(max_length=256)], ...],
+        Meta(
+            max_length=64,
+            description="Topic filters that the open listener refuses with 0x80 in SUBACK, as the Paho suite expects"
+            " it. In the environment: separated by commas.",
+        ),
+    ] = ("test/nosubscribe",)
     connections_max: Annotated[
         int,
         Meta(

@@ -76,6 +76,8 @@ def _doc(hint: object) -> str:
 
 def text_of(value: object) -> str:
     """A value as one writes it in the file."""
+    if value is None:
+        return "(off)"
     if isinstance(value, tuple):
         return "[" + ", ".join(text_of(item) for item in value) + "]"
     return msgspec.json.encode(value).decode()

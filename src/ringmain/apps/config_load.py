@@ -152,6 +152,12 @@ def _check(config: Config, origins: Mapping[str, str], environ: Mapping[str, str
                 "keep 127.0.0.1 and use mqtt.tls_host, or a reverse proxy with TLS for HTTP; or accept that tokens"
                 " are readable on the way with insecure = true",
             )
+    if not is_loopback(config.mqtt.open_host):
+        raise ConfigError(
+            f"{config.mqtt.open_host} is not loopback, and everybody may enter - at `$.mqtt.open_host`"
+            f" (from {origins['mqtt.open_host']})",
+            "the open listener is for test suites on this machine; devices come to mqtt.port and mqtt.tls_port",
+        )
     if config.storage.synchronous != "full" and environ.get("RINGMAIN_UNSAFE_TEST") != "1":
         raise ConfigError(
             "without syncing, acknowledged readings are lost with the power - at `$.storage.synchronous`"
@@ -175,13 +181,14 @@ def _check(config: Config, origins: Mapping[str, str], environ: Mapping[str, str
 
 
 def _check_ports(config: Config, origins: Mapping[str, str]) -> None:
-    seen: dict[int, str] = {}
+    seen: dict[int | None, str] = {}
     for path, port in (
         ("mqtt.port", config.mqtt.port),
         ("mqtt.tls_port", config.mqtt.tls_port),
         ("http.port", config.http.port),
         ("edge.port", config.edge.port),
         ("edge.tls_port", config.edge.tls_port),
+        ("mqtt.open_port", config.mqtt.open_port),
     ):
         if port and port in seen:
             raise ConfigError(

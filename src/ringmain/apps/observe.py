@@ -45,6 +45,7 @@ class Metrics(msgspec.Struct, frozen=True):
     connections: Labelled[Gauge]
     packets_malformed: Labelled[Counter]
     messages_received: Labelled[Counter]
+    messages_dropped: Labelled[Counter]
     readings: Labelled[Counter]
     commits: Counter
     commit_seconds: Histogram
@@ -85,6 +86,7 @@ def new_metrics() -> Metrics:
         connections=gauge("connections", "Open connections of devices.", "protocol"),
         packets_malformed=counter("packets_malformed", "Packets that ended their connection.", "reason"),
         messages_received=counter("messages_received", "Messages that came in through a door.", "door"),
+        messages_dropped=counter("messages_dropped", "Messages that did not reach a session.", "reason"),
         readings=counter("readings", "Readings by what became of them.", "outcome"),
         commits=Counter("ringmain_commits", "Synced commits of the ingest log.", registry=registry),
         commit_seconds=Histogram(

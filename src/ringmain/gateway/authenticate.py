@@ -5,13 +5,15 @@ more than that we can not look now. A refusal never says which half was wrong.
 """
 
 import logging
+from collections.abc import Collection
 from typing import Protocol
 
+from ringmain.gateway.broker.access import Access, ConsumerAccess, OpenAccess
 from ringmain.model.device import PERMISSIONS, Device, LifecycleState, Principal
 from ringmain.model.errors import Refused
-from ringmain.model.ids import DEFAULT_TENANT
+from ringmain.model.ids import DEFAULT_TENANT, TenantId
 from ringmain.ports.clock import Clock
-from ringmain.ports.credentials import Credentials
+from ringmain.ports.credentials import Credentials, Holder
 from ringmain.ports.directory import Directory
 from ringmain.ports.registry import Registry
 
@@ -38,11 +40,29 @@ class SignIn(Protocol):
 
     async def sign_in(
         self, user_name: str | None, password: bytes | None, certificate: bytes | None = None
-    ) -> Principal:
+    ) -> Principal | Access:
         """The device that user name, password and client certificate (DER, its chain and validity checked by TLS)
-        stand for. `Refused` otherwise, and for every error.
+        stand for, or what somebody who is no device may do. `Refused` otherwise, and for every error.
         """
         ...
+
+
+class OpenSignIn:
+    """Of the open door: anybody, in a tenant that holds nothing else. It has nothing to check, and so no error."""
+
+    def __init__(self, tenant: TenantId, denied: Collection[str]) -> None:
+        """`denied` are filters that are refused, as test suites expect it."""
+        self._tenant = tenant
+        self._denied = frozenset(denied)
+
+    async def sign_in(
+        self,
+        user_name: str | None,  # noqa: ARG002 - anybody
+        password: bytes | None,  # noqa: ARG002
+        certificate: bytes | None = None,  # noqa: ARG002
+    ) -> Access:
+        """See `SignIn`."""
+        return OpenAccess(self._tenant, self._denied)
 
 
 class Digests(Protocol):
@@ -71,11 +91,11 @@ class Authenticator:
 
     async def sign_in(
         self, user_name: str | None, password: bytes | None, certificate: bytes | None = None
-    ) -> Principal:
+    ) -> Principal | Access:
         """The device that a user name and password stand for: `tenant/device` or the bare id of the default
         tenant with the token as password, or the token alone as user name. With a certificate and no password the
         certificate alone decides, and a user name must be its device's. With both, both must be right and of one
-        device. `Refused` otherwise.
+        device. A token of the API is a back-end program's, and its user name is as its holder's. `Refused` otherwise.
         """
         try:
             if certificate is not None:
@@ -93,32 +113,44 @@ class Authenticator:
 
     async def bearer(self, token: str) -> Principal:
         """The device a bare token stands for."""
-        return await self.sign_in(token, None)
+        found = await self.sign_in(token, None)
+        if not isinstance(found, Principal):
+            raise Refused("bad_credentials", _WRONG, "this is a token of the API; send the device's own")
+        return found
 
     async def _certified(self, user_name: str, password: bytes | None, certificate: bytes) -> Principal:
-        principal = await self._principal(self._digests.of_certificate(certificate), _WRONG_CERTIFICATE)
+        holder = await self._credentials.holder(self._digests.of_certificate(certificate))
+        principal = await self._principal(holder, _WRONG_CERTIFICATE)
         if password:
             other = await self._named(user_name, password.decode())
-            if other.device.key != principal.device.key:
+            if not isinstance(other, Principal) or other.device.key != principal.device.key:
                 raise Refused("bad_credentials", _WRONG_CERTIFICATE, _HINT_CERTIFICATE)
         elif user_name and not _is_named(user_name, principal.device):
             raise Refused("bad_credentials", _WRONG_CERTIFICATE, _HINT_CERTIFICATE)
         return principal
 
-    async def _named(self, user_name: str, token: str) -> Principal:
-        principal = await self._token(token)
-        if not _is_named(user_name, principal.device):
+    async def _named(self, user_name: str, token: str) -> Principal | Access:
+        found = await self._token(token)
+        if isinstance(found, Principal):
+            if not _is_named(user_name, found.device):
+                raise Refused("bad_credentials", _WRONG, _HINT)
+        elif user_name not in (
+            f"{found.tenant}/{found.owner.removeprefix('user/')}",
+            found.owner.removeprefix("user/"),
+        ):
             raise Refused("bad_credentials", _WRONG, _HINT)
-        return principal
+        return found
 
-    async def _token(self, token: str) -> Principal:
+    async def _token(self, token: str) -> Principal | Access:
         if not token:
             raise Refused("bad_credentials", _WRONG, _HINT)
-        return await self._principal(self._digests.of(token), _WRONG)
+        holder = await self._credentials.holder(self._digests.of(token))
+        if holder is not None and holder.device is None and holder.role is not None:
+            return ConsumerAccess(holder.tenant, holder.name, holder.role)
+        return await self._principal(holder, _WRONG)
 
-    async def _principal(self, digest: bytes, wrong: str) -> Principal:
+    async def _principal(self, holder: Holder | None, wrong: str) -> Principal:
         hint = _HINT if wrong is _WRONG else _HINT_CERTIFICATE
-        holder = await self._credentials.holder(digest)
         if holder is None or holder.device is None:
             raise Refused("bad_credentials", wrong, hint)
         # TLS checks it at the handshake, but a resumed session brings an old handshake along (RFC 8446 §2.2).

@@ -20,6 +20,7 @@ from ringmain.model.batch import Batch, encode_batch
 from ringmain.model.errors import Failed
 from ringmain.model.ids import Offset
 from ringmain.ports.clock import Clock
+from ringmain.ports.queue import NO_RECORDS, Records
 
 log = logging.getLogger(__name__)
 
@@ -31,6 +32,10 @@ OPEN_BYTES_MAX = 32 * 1024 * 1024
 
 RETRY_S = 0.5
 """Between attempts while there is no room: often enough to resume at once, seldom enough to cost nothing."""
+
+
+Then = Callable[[Failed | None], None]
+"""What follows a commit."""
 
 
 class Depositor(Protocol):
@@ -56,9 +61,30 @@ class Depositor(Protocol):
 class Durable(Protocol):
     """Where batches become durable: the ingest log of a platform, the buffer of an edge."""
 
-    async def append(self, body: bytes) -> Offset:
+    async def append(self, body: bytes, records: Records = NO_RECORDS) -> Offset:
         """See `ports.queue.Queue.append`."""
         ...
+
+
+class Buffered(Protocol):
+    """Where batches become durable, and nothing else."""
+
+    async def append(self, body: bytes) -> Offset:
+        """See `ports.buffer.Buffer.append`."""
+        ...
+
+
+class Unrecorded:
+    """`Durable` of a door whose sessions end with their connection: there are no records."""
+
+    def __init__(self, buffer: Buffered) -> None:
+        self._buffer = buffer
+
+    async def append(self, body: bytes, records: Records = NO_RECORDS) -> Offset:
+        """See `Durable`."""
+        if records:
+            raise Failed("internal", "this door keeps no records", "report it")
+        return await self._buffer.append(body)
 
 
 class Committed(msgspec.Struct, frozen=True, gc=False):
@@ -92,6 +118,9 @@ class Intake:
         self._waiting: dict[Depositor, list[bytes]] = {}
         self._held: dict[Depositor, None] = {}
         self._batch = OpenBatch(clock.now_ms())
+        self._records: dict[bytes, bytes | None] = {}
+        self._tidy: dict[bytes, bytes | None] = {}
+        self._then: list[Then] = []
         self._committing = asyncio.Lock()
         self.trouble: Failed | None = None
 
@@ -112,6 +141,22 @@ class Intake:
         if self._batch.messages > OPEN_MESSAGES_MAX or self._batch.payload_bytes > OPEN_BYTES_MAX:
             self._held[depositor] = None
             depositor.hold()
+        self._filled.set()
+
+    def record(self, records: Records, then: "Then | None" = None) -> None:
+        """Make these durable with the next commit, and only then go on with `then`, which hears of a failure instead
+        where there was one: nothing of it is kept then.
+        """
+        for key, value in records.items():
+            self._tidy.pop(key, None)
+            self._records[key] = value
+        if then:
+            self._then.append(then)
+        self._filled.set()
+
+    def tidy(self, key: bytes, value: bytes | None = None) -> None:
+        """Of no consequence but room, or a repetition after a crash: it goes with the next commit that succeeds."""
+        (self._records if key in self._records else self._tidy)[key] = value
         self._filled.set()
 
     def commit_soon(self) -> None:
@@ -135,7 +180,7 @@ class Intake:
         waited for: under load there would be no end of it.
         """
         async with self._committing:
-            if self._waiting and not self.trouble:
+            if (self._waiting or self._then or self._records or self._tidy) and not self.trouble:
                 await self._commit_open()
 
     async def _commit(self) -> None:
@@ -145,16 +190,27 @@ class Intake:
     async def _commit_open(self) -> None:
         batch, waiting, held = self._batch, self._waiting, self._held
         self._batch, self._waiting, self._held = OpenBatch(self._clock.now_ms()), {}, {}
+        records, tidy, then = self._records, self._tidy, self._then
+        self._records, self._tidy, self._then = {}, {}, []
         sealed = batch.seal()
         started = self._clock.monotonic_s()
         failed: Failed | None = None
         try:
-            await self._queue.append(encode_batch(sealed))
+            if sealed.blocks or sealed.dead_letters or sealed.rejections or not (records or tidy):
+                await self._queue.append(encode_batch(sealed), {**tidy, **records})
+            else:
+                await self._queue.append(b"", {**tidy, **records})
         except Failed as error:
             failed = error
+            self._tidy = {**tidy, **self._tidy}
         self.trouble = failed
         if failed is None:
             self._on_commit(Committed(sealed, batch.messages, self._clock.monotonic_s() - started))
+        for each in then:
+            try:
+                each(failed)
+            except Exception:
+                log.exception("what follows a commit failed; the others go on")
         for depositor, identifiers in waiting.items():
             try:
                 depositor.settle(identifiers, failed)

@@ -48,6 +48,7 @@ class Authenticated(msgspec.Struct, frozen=True, gc=False):
     topics: Sequence[bytes]
     payloads: Sequence[bytes]
     identifiers: list[bytes]
+    content_types: Sequence[str] | None = None
 
 
 class Routed(msgspec.Struct, frozen=True, gc=False):
@@ -166,6 +167,9 @@ class Pipeline:
             return self._told(
                 routed, translator.translate(self.intake.batch(), device, payloads, routed.door, to.topic)
             )
+        if to.purpose is Purpose.TREE:
+            self.intake.batch().messages += len(payloads)
+            return Translated(routed.identifiers)
         if to.purpose is Purpose.STATUS:
             self.intake.batch().messages += len(payloads)
             self._on_status(who.device, payloads[-1])

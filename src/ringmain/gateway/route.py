@@ -6,6 +6,10 @@ The device's own tree; `{id}` is its own id, and the short forms mean the same:
 |---|---|---|
 | `devices/{id}/telemetry` | `telemetry`, `v1/devices/me/telemetry` | readings |
 | `devices/{id}/status` | `status` | `{"sleep_s": 3600}`: the device will be away that long |
+| `devices/{id}/attributes` | `attributes`, `v1/devices/me/attributes` | what it tells of itself |
+| `devices/{id}/rpc/response/{n}` | `v1/devices/me/rpc/response/{n}` | its answer to a call |
+| `devices/{id}/rpc/client/request/{n}` | `v1/devices/me/rpc/request/{n}` | a call of its own |
+| `devices/{id}/attributes/request/{n}` | `v1/devices/me/attributes/request/{n}` | a question for attributes |
 
 | subscribe | alias | what comes |
 |---|---|---|
@@ -46,6 +50,8 @@ class Purpose(StrEnum):
     CHUNKS = "chunks"
     REPORT = "report"
     CLAIMS = "claims"
+    TREE = "tree"
+    """For whoever subscribes to it, and for nobody else."""
     REJECT = "reject"
 
 
@@ -62,6 +68,11 @@ _ALIASES = {
     b"v1/devices/me/telemetry": Purpose.TELEMETRY,
     b"status": Purpose.STATUS,
 }
+_THINGSBOARD = ("attributes", "v1/devices/me/attributes")
+_THINGSBOARD_SAID = ("v1/devices/me/rpc/response/", "v1/devices/me/rpc/request/", "v1/devices/me/attributes/request/")
+_SAID = ("rpc/response/", "rpc/client/request/", "attributes/request/")
+"""What a device says to those who listen to it: answers to a call, calls of its own, questions for its attributes."""
+
 _OWN = {"telemetry": Purpose.TELEMETRY, "status": Purpose.STATUS}
 _GATEWAYS = {"chunks": Purpose.CHUNKS, "report": Purpose.REPORT, "claims": Purpose.CLAIMS}
 NOTICES = ("errors", "lifecycle")
@@ -73,6 +84,8 @@ def route(principal: Principal, topic: bytes) -> Route:
     text = topic.decode()
     if purpose := _ALIASES.get(topic):
         return Route(purpose, text)
+    if text in _THINGSBOARD or text.startswith(_THINGSBOARD_SAID):
+        return Route(Purpose.TREE, text)
     levels = text.split("/")
     name = text
     if len(levels) >= 3 and levels[0] == "devices":
@@ -81,6 +94,8 @@ def route(principal: Principal, topic: bytes) -> Route:
         name = "/".join(levels[2:])
         if purpose := _OWN.get(name):
             return Route(purpose, text)
+        if name == "attributes" or name.startswith(_SAID):
+            return Route(Purpose.TREE, text)
     if purpose := _GATEWAYS.get(name):
         if principal.device.profile == GATEWAY_PROFILE:
             return Route(purpose, text)

@@ -5,7 +5,8 @@ acknowledgement may follow it. An `append` that raises is *indeterminate*: never
 absent. Entries are read in offset order; offsets only grow and have no meaning beyond order.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Protocol
 
 import msgspec
@@ -30,13 +31,24 @@ class QueueStatus(msgspec.Struct, frozen=True):
     groups: dict[str, Offset]
 
 
+Records = Mapping[bytes, bytes | None]
+"""What is to stand under each key from now on; None removes it."""
+
+NO_RECORDS: Records = MappingProxyType({})
+
+
 class Queue(Protocol):
     """The persistent queue. Every method raises `Failed("storage_failed" | "storage_full")` on trouble."""
 
-    async def append(self, body: bytes) -> Offset:
-        """Make one entry durable; returns its offset after the sync that covers it.
-        `Failed("storage_full")` at the size limit or on a full disk: nothing was taken.
+    async def append(self, body: bytes, records: Records = NO_RECORDS) -> Offset:
+        """Make one entry durable, and `records` in the same transaction; returns its offset after the sync that covers
+        both. An empty body makes no entry, and the last offset is returned. `Failed("storage_full")` at the size limit
+        or on a full disk: nothing was taken.
         """
+        ...
+
+    async def records(self, prefix: bytes) -> Sequence[tuple[bytes, bytes]]:
+        """Every record whose key begins with `prefix`, in order of the keys."""
         ...
 
     async def read(self, after: Offset, bytes_max: int) -> Sequence[Entry]:

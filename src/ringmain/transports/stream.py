@@ -47,6 +47,8 @@ class StreamDriver(asyncio.Protocol, Generic[EventT]):
         """`on_open` is told when there is a connection: with TLS, one whose handshake failed never was."""
         self.machine = machine
         self.peer = ""
+        self.on_drained: Callable[[], None] = _nothing
+        """Told when a peer that left our answers unread has read them."""
         self._owner = owner
         self._on_open = on_open
         self._loop = asyncio.get_running_loop()
@@ -87,6 +89,7 @@ class StreamDriver(asyncio.Protocol, Generic[EventT]):
     def resume_writing(self) -> None:
         """asyncio: it reads again."""
         self.release(_UNREAD)
+        self.on_drained()
 
     def flush(self) -> None:
         """Write what the machine has to say."""
@@ -162,6 +165,10 @@ class StreamDriver(asyncio.Protocol, Generic[EventT]):
             self._owner(self, events)
         self.flush()
         self._arm()
+
+
+def _nothing() -> None:
+    """Nobody is told."""
 
 
 def _peer(transport: asyncio.Transport) -> str:

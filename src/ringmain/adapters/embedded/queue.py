@@ -22,7 +22,7 @@ from typing import TypeVar
 
 from ringmain.model.errors import Failed
 from ringmain.model.ids import Offset
-from ringmain.ports.queue import Entry, QueueStatus
+from ringmain.ports.queue import NO_RECORDS, Entry, QueueStatus, Records
 
 RECENT_BYTES_MAX = 32 * 1024 * 1024
 """Entries kept in memory for consumers that keep up: some seconds at full rate."""
@@ -40,11 +40,12 @@ _SCHEMA = (
     """CREATE TABLE IF NOT EXISTS entries (
         offset INTEGER PRIMARY KEY AUTOINCREMENT, crc INTEGER NOT NULL, body BLOB NOT NULL)""",
     "CREATE TABLE IF NOT EXISTS cursors (consumer TEXT PRIMARY KEY, offset INTEGER NOT NULL) WITHOUT ROWID",
+    "CREATE TABLE IF NOT EXISTS records (key BLOB PRIMARY KEY, crc INTEGER NOT NULL, value BLOB NOT NULL)",
 )
 
 T = TypeVar("T")
 Job = Callable[[], None]
-Pending = tuple[bytes, "asyncio.Future[Offset]"]
+Pending = tuple[bytes, Records, "asyncio.Future[Offset]"]
 
 
 class EmbeddedQueue:
@@ -78,19 +79,23 @@ class EmbeddedQueue:
 
     # -- port -----------------------------------------------------------------------------------------------
 
-    async def append(self, body: bytes) -> Offset:
+    async def append(self, body: bytes, records: Records = NO_RECORDS) -> Offset:
         """See `ports.queue`."""
         if self.broken:
             raise Failed("storage_failed", f"the ingest log is broken: {self.broken}", "restart the platform")
-        if self._bytes + len(body) > self._limit_bytes:
+        if body and self._bytes + len(body) > self._limit_bytes:
             raise Failed(
                 "storage_full",
                 f"the ingest log holds {self._bytes} bytes, its limit is {self._limit_bytes}; nothing was taken",
                 "the store is behind: look at ringmain_ingest_lag_entries; raise storage.log_limit_mib",
             )
         done: asyncio.Future[Offset] = self._loop.create_future()
-        self._appends.put((body, done))
+        self._appends.put((body, records, done))
         return await done
+
+    async def records(self, prefix: bytes) -> Sequence[tuple[bytes, bytes]]:
+        """See `ports.queue`."""
+        return await self._loop.run_in_executor(self._reader, self._read_records, prefix)
 
     async def read(self, after: Offset, bytes_max: int) -> Sequence[Entry]:
         """See `ports.queue`."""
@@ -193,6 +198,20 @@ class EmbeddedQueue:
         rows.close()
         return entries
 
+    def _read_records(self, prefix: bytes) -> list[tuple[bytes, bytes]]:
+        found: list[tuple[bytes, bytes]] = []
+        select = "SELECT key, crc, value FROM records WHERE key >= ? AND key < ? ORDER BY key"
+        rows = self._read_connection.execute(select, (prefix, prefix + b"\xff" * 8))
+        for key, crc, value in rows:
+            if zlib.crc32(value, zlib.crc32(key)) != crc:
+                raise Failed(
+                    "storage_failed",
+                    f"record {key.hex()} of {self._path} does not match its checksum; it was kept as it is",
+                    "check the disk, restore the log from a backup, and restart",
+                )
+            found.append((key, value))
+        return found
+
     # -- writer thread --------------------------------------------------------------------------------------
 
     def _write(self) -> None:
@@ -223,7 +242,12 @@ class EmbeddedQueue:
         entries: list[Entry] = []
         try:
             connection.execute("BEGIN IMMEDIATE")
-            for body, _ in group:
+            for body, records, _ in group:
+                if records:
+                    _put(connection, records)
+                if not body:
+                    entries.append(Entry(Offset(0), body))
+                    continue
                 cursor = connection.execute("INSERT INTO entries (crc, body) VALUES (?, ?)", (zlib.crc32(body), body))
                 entries.append(Entry(Offset(cursor.lastrowid or 0), body))
             connection.execute("COMMIT")
@@ -264,21 +288,25 @@ class EmbeddedQueue:
     # -- loop -----------------------------------------------------------------------------------------------
 
     def _committed(self, group: list[Pending], entries: list[Entry]) -> None:
+        last = self._last
         for entry in entries:
+            if not entry.body:
+                continue
             self._recent.append(entry)
             self._recent_bytes += len(entry.body)
             self._bytes += len(entry.body)
+            self._first = self._first or entry.offset
+            last = entry.offset
         while self._recent_bytes > RECENT_BYTES_MAX and len(self._recent) > 1:
             self._recent_bytes -= len(self._recent.popleft().body)
-        self._first = self._first or entries[0].offset
-        self._last = entries[-1].offset
-        for (_, done), entry in zip(group, entries, strict=True):
+        self._last = last
+        for (_, _, done), entry in zip(group, entries, strict=True):
             if not done.done():
-                done.set_result(entry.offset)
+                done.set_result(entry.offset or last)
         self._arrived.set()
 
     def _fail(self, group: list[Pending], failed: Failed) -> None:
-        for _, done in group:
+        for _, _, done in group:
             if not done.done():
                 done.set_exception(failed)
 
@@ -302,6 +330,14 @@ def _answer(done: "asyncio.Future[T]", answer: Callable[[], None]) -> None:
     """Answer who still waits; a cancelled caller does not."""
     if not done.done():
         answer()
+
+
+def _put(connection: sqlite3.Connection, records: Records) -> None:
+    """Records of one append, each key as its last value."""
+    gone = [(key,) for key, value in records.items() if value is None]
+    put = [(key, zlib.crc32(value, zlib.crc32(key)), value) for key, value in records.items() if value is not None]
+    connection.executemany("DELETE FROM records WHERE key = ?", gone)
+    connection.executemany("INSERT OR REPLACE INTO records VALUES (?, ?, ?)", put)
 
 
 def _some(recent: deque[Entry], after: Offset, bytes_max: int) -> list[Entry]:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from ringmain.model.errors import Failed
 from ringmain.model.ids import Offset
-from ringmain.ports.queue import Entry, QueueStatus
+from ringmain.ports.queue import NO_RECORDS, Entry, QueueStatus, Records
 
 
 class SimulatedQueue:
@@ -18,19 +18,31 @@ class SimulatedQueue:
         self._limit_bytes = limit_bytes
         self._groups: dict[str, Offset] = {}
         self._arrived = asyncio.Event()
+        self._records: dict[bytes, bytes] = {}
         self.broken = ""
 
-    async def append(self, body: bytes) -> Offset:
+    async def append(self, body: bytes, records: Records = NO_RECORDS) -> Offset:
         """See `ports.queue`."""
         if self.broken:
             raise Failed("storage_failed", f"the ingest log is broken: {self.broken}", "restart the platform")
         if self._bytes + len(body) > self._limit_bytes:
             raise Failed("storage_full", "the ingest log is at its limit; nothing was taken", "let the store catch up")
+        for key, value in records.items():
+            if value is None:
+                self._records.pop(key, None)
+            else:
+                self._records[key] = value
+        if not body:
+            return self._last
         self._last = Offset(self._last + 1)
         self._entries.append(Entry(self._last, body))
         self._bytes += len(body)
         self._arrived.set()
         return self._last
+
+    async def records(self, prefix: bytes) -> Sequence[tuple[bytes, bytes]]:
+        """See `ports.queue`."""
+        return sorted(item for item in self._records.items() if item[0].startswith(prefix))
 
     async def read(self, after: Offset, bytes_max: int) -> Sequence[Entry]:
         """See `ports.queue`."""

@@ -30,6 +30,7 @@ _SERVER_FLAGS = {
     "storage.dir": ("--storage-dir", "Data directory."),
     "mqtt.port": ("--mqtt-port", "Port of plain MQTT; 0 takes a free one."),
     "mqtt.tls_port": ("--mqtt-tls-port", "Port of MQTT over TLS; 0 takes a free one."),
+    "mqtt.open_port": ("--open-mqtt", "Port of MQTT without credentials, loopback only: for test suites."),
     "http.port": ("--http-port", "Port of HTTP; 0 takes a free one."),
     "log.level": ("--log-level", "Least level that is written: debug, info, warning, error."),
     "log.format": ("--log-format", "console or json."),

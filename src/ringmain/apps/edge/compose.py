@@ -16,9 +16,10 @@ from ringmain.apps.edge.books import EdgeBooks
 from ringmain.apps.edge.claims import PassedOn
 from ringmain.apps.edge.membership import Membership
 from ringmain.apps.edge.reports import Looked, Reports
+from ringmain.gateway.broker.service import Broker
 from ringmain.gateway.connections import Connections
 from ringmain.gateway.delegated import Delegates
-from ringmain.gateway.intake import Committed, Intake
+from ringmain.gateway.intake import Committed, Intake, Unrecorded
 from ringmain.gateway.mqtt import MqttDoor
 from ringmain.gateway.pipeline import Pipeline
 from ringmain.gateway.translate.json_telemetry import JsonTelemetry
@@ -101,12 +102,13 @@ class EdgeHouse:
             notice=self.forwarding.notice,
         )
         self.intake = Intake(
-            stores.buffer,
+            Unrecorded(stores.buffer),
             clock,
             self._committed,
             self._buffer_broken,
             lambda: self.settings.settings.commit_every_ms / 1000,
         )
+        self.broker = Broker(self.intake, clock)
         self.sessions = Sessions(stores.presence, clock)
         self.pipeline = Pipeline(
             self.intake,
@@ -172,6 +174,7 @@ class EdgeHouse:
             pipeline=self.pipeline,
             connections=self.connections,
             sessions=self.sessions,
+            broker=self.broker,
             clock=self.clock,
             tasks=tasks,
             limits=self._mqtt_limits,

@@ -32,7 +32,7 @@ from ringmain.apps.sockets import BACKLOG, tcp_socket, unix_socket
 from ringmain.gateway.mqtt import MqttDoor
 from ringmain.model.gateway import GatewaySettings
 from ringmain.protocols.mqtt.client_events import ClientSettings
-from ringmain.protocols.mqtt.events import Limits
+from ringmain.protocols.mqtt.events import NOTHING_KEPT
 from ringmain.transports.ssl_context import client_context, server_context
 
 log = logging.getLogger(__name__)
@@ -110,7 +110,13 @@ async def _serve(config: Config, membership: Membership, listening: _Listening) 
     """Everything between the open and the close; True where the buffer broke."""
     stop = stop_asked()
     directory, mqtt = config.edge.path, config.mqtt
-    limits = Limits(mqtt.packet_bytes_max, mqtt.receive_maximum, mqtt.keep_alive_s_max, mqtt.connect_deadline_s)
+    limits = msgspec.structs.replace(
+        NOTHING_KEPT,
+        packet_bytes_max=mqtt.packet_bytes_max,
+        receive_maximum=mqtt.receive_maximum,
+        keep_alive_s_max=mqtt.keep_alive_s_max,
+        connect_deadline_s=mqtt.connect_deadline_s,
+    )
     async with _stores(directory) as stores:
         rng = Random()  # noqa: S311 - jitter, no secret
         dial = dialling(directory, membership)

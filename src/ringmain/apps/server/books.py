@@ -61,6 +61,10 @@ class Books:
         """Messages of QoS 0 came while there was no room: nobody will send them again."""
         self._metrics.readings.of("dropped").inc(count)
 
+    def message_dropped(self, reason: str) -> None:
+        """A message did not reach a session: its queue is full, it expired, its subscriber does not read."""
+        self._metrics.messages_dropped.of(reason).inc()
+
     def closed(self, event: Closed) -> None:
         """A connection ended; if the peer broke the standard, that is counted."""
         if not event.by_peer and event.reason in _VIOLATIONS:

@@ -28,19 +28,14 @@ from ringmain.apps.server.fresh import (
     FreshTimeSeries,
     FreshWindows,
 )
+from ringmain.apps.server.front import Front
 from ringmain.apps.server.gateways import GatewayRooms
 from ringmain.apps.server.identity import Identity
 from ringmain.apps.server.provisioning import ClaimDesk
 from ringmain.apps.server.stores import MAINTAINED_SIZES, Stores
-from ringmain.gateway.authenticate import Authenticator
 from ringmain.gateway.connections import Connections
-from ringmain.gateway.http import TELEMETRY, HttpTelemetry
-from ringmain.gateway.intake import Intake
+from ringmain.gateway.http import TELEMETRY
 from ringmain.gateway.mqtt import MqttDoor
-from ringmain.gateway.pipeline import Pipeline
-from ringmain.gateway.route import Purpose
-from ringmain.gateway.translate.gateway_claims import GatewayClaims
-from ringmain.gateway.translate.json_telemetry import JsonTelemetry
 from ringmain.metering.analytics import Analytics
 from ringmain.metering.billing import Billing
 from ringmain.metering.documents import Documents
@@ -54,7 +49,6 @@ from ringmain.ports.clock import Clock
 from ringmain.ports.credentials import Holder, Role
 from ringmain.ports.outcomes import StoredDeadLetter
 from ringmain.ports.timeseries import Appended
-from ringmain.protocols.mqtt.events import Limits
 from ringmain.services.aggregation.service import Aggregation
 from ringmain.services.ingestion.service import Ingestion
 from ringmain.services.lifecycle.certificates import Certificates
@@ -113,7 +107,8 @@ class House:
             self.stores, self.connections, self.sessions, self.clock, self.tokens, identity.pepper
         )
         self.on_redeemed.append(self.gateways.service.redeemed)
-        self._wire_gateway()
+        self._wire_front()
+        await self.front.load()
         await self.zones.load(self.gateways.service.know)
         await self.gateways.service.start()
         await self.sessions.start()
@@ -164,39 +159,29 @@ class House:
             MAINTAINED_SIZES,
         )
 
-    def _wire_gateway(self) -> None:
-        self.intake = Intake(self.queue, self.clock, self.books.committed, self._log_broken)
-        self.authenticator = Authenticator(self.credentials, self.registry, self.directory, self.tokens, self.clock)
+    def _wire_front(self) -> None:
         self.claim_desk = ClaimDesk(self.claims, self.connections, self.issue.ca_pem)
-        self.pipeline = Pipeline(
-            self.intake,
-            JsonTelemetry(),
+        self.front = Front(
+            self.config,
+            self.stores,
+            self.registry,
+            self.gateways,
             self.connections,
-            lanes=self.gateways.lanes,
-            translators={
-                **self.gateways.translators,
-                Purpose.CLAIMS: GatewayClaims(
-                    lambda gateway, payload: self.claim_desk.passed_on(gateway.key, payload, self._tasks)
-                ),
-            },
-            on_admitted=self.zones.note,
-            on_status=self._status_said,
-            on_received=self.books.received,
+            self.sessions,
+            self.books,
+            self.tokens,
+            self.claim_desk,
+            self.clock,
+            self,
+            self.zones.note,
         )
-        self.telemetry = HttpTelemetry(
-            authenticator=self.authenticator,
-            pipeline=self.pipeline,
-            sessions=self.sessions,
-            clock=self.clock,
-            body_bytes_max=self.config.http.body_bytes_max,
-            on_refused=self.books.refused,
-        )
+        self.intake, self.pipeline, self.telemetry = self.front.intake, self.front.pipeline, self.front.telemetry
+        self.broker, self.authenticator = self.front.broker, self.front.authenticator
 
     def work(self) -> Sequence[tuple[str, Coroutine[None, None, None]]]:
         """What runs as long as the house is open, by name."""
         return (
-            ("intake", self.intake.run()),
-            ("intake-probe", self.intake.probe()),
+            *self.front.work(),
             ("ingestion", self.ingestion.run()),
             ("sessions", self.sessions.run()),
             ("aggregation", self.aggregation.run()),
@@ -208,27 +193,7 @@ class House:
     def mqtt_door(self, tasks: asyncio.TaskGroup) -> MqttDoor:
         """The MQTT door; its sign-ins, and what follows an activation, run in `tasks`."""
         self._tasks = tasks
-        mqtt = self.config.mqtt
-        return MqttDoor(
-            authenticator=self.authenticator,
-            provisioner=self.claim_desk,
-            pipeline=self.pipeline,
-            connections=self.connections,
-            sessions=self.sessions,
-            clock=self.clock,
-            tasks=tasks,
-            limits=Limits(
-                packet_bytes_max=mqtt.packet_bytes_max,
-                receive_maximum=mqtt.receive_maximum,
-                keep_alive_s_max=mqtt.keep_alive_s_max,
-                connect_deadline_s=mqtt.connect_deadline_s,
-            ),
-            connections_max=mqtt.connections_max,
-            on_closed=self.books.closed,
-            on_refused=self.books.refused,
-            on_dropped=self.books.dropped,
-            on_listening=self.gateways.service.listening,
-        )
+        return self.front.mqtt_door(tasks)
 
     def context(self, addresses: Sequence[tuple[str, str]]) -> Context:
         """What the HTTP API may touch."""
@@ -294,11 +259,11 @@ class House:
         self.books.appended(news)
         self.aggregation.notice(news)
 
-    def _log_broken(self, failed: Failed) -> None:
+    def log_broken(self, failed: Failed) -> None:
         log.critical("%s; nothing more is acknowledged, starting anew", failed.detail)
         self.broken.set()
 
-    def _status_said(self, device: DeviceKey, payload: bytes) -> None:
+    def status_said(self, device: DeviceKey, payload: bytes) -> None:
         """A device announced that it will sleep; anything else on its status topic says nothing to us."""
         try:
             status = msgspec.json.decode(payload, type=_Status)
@@ -323,6 +288,9 @@ class House:
         if device.state is before:
             refused = Refused("bad_credentials", f"a credential of {device.id} ended", "sign in with another one")
             self.connections.cut(device.key, refused)
+        elif device.state is LifecycleState.DECOMMISSIONED:
+            self.connections.cut(device.key, Refused("device_not_active", f"device {device.id} is {device.state}"))
+            self.broker.forget(device.tenant, f"device/{device.key}")
         elif not PERMISSIONS[device.state].connect:
             code = "device_suspended" if device.state is LifecycleState.SUSPENDED else "device_not_active"
             self.connections.cut(device.key, Refused(code, f"device {device.id} is {device.state}"))

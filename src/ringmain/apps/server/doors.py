@@ -22,6 +22,9 @@ class Sockets:
         try:
             self.mqtt = self._bind(mqtt.host, mqtt.port, "mqtt.port")
             self.mqtts = self._bind(mqtt.tls_host, mqtt.tls_port, "mqtt.tls_port")
+            self.open_mqtt = (
+                None if mqtt.open_port is None else self._bind(mqtt.open_host, mqtt.open_port, "mqtt.open_port")
+            )
             self.http = self._bind(http.host, http.port, "http.port")
         except BaseException:
             self.close()
@@ -34,11 +37,8 @@ class Sockets:
 
     def ports(self) -> dict[str, int]:
         """The ports in use, by door."""
-        return {
-            "mqtt": self.mqtt.getsockname()[1],
-            "mqtts": self.mqtts.getsockname()[1],
-            "http": self.http.getsockname()[1],
-        }
+        sockets = {"mqtt": self.mqtt, "mqtts": self.mqtts, "open_mqtt": self.open_mqtt, "http": self.http}
+        return {name: each.getsockname()[1] for name, each in sockets.items() if each is not None}
 
     def close(self) -> None:
         """Close what was bound."""

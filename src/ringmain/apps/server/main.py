@@ -72,10 +72,20 @@ async def _serve(config: Config, identity: Identity, sockets: Sockets) -> bool:
                     door.protocol, sock=sockets.mqtts, backlog=BACKLOG, ssl=tls, ssl_handshake_timeout=TLS_HANDSHAKE_S
                 ),
             ]
+            doors = [door]
+            if sockets.open_mqtt is not None:
+                doors.append(house.front.open_door(tasks))
+                listeners.append(await loop.create_server(doors[-1].protocol, sock=sockets.open_mqtt, backlog=BACKLOG))
             sockets.http.listen(BACKLOG)
             serving = tasks.create_task(server.serve(sockets=[sockets.http, local]), name="http")
             while not server.started:  # noqa: ASYNC110 - uvicorn has no event for it
                 await asyncio.sleep(0.005)
+            if sockets.open_mqtt is not None:
+                log.warning(
+                    "mqtt.open_port: EVERY PROGRAM ON THIS MACHINE may publish and subscribe on port %d WITHOUT"
+                    " CREDENTIALS, in a tenant of its own; it is for test suites, never for devices",
+                    ports["open_mqtt"],
+                )
             _announce(config, identity, ports)
             await until(stop, house.broken)
             house.draining = True
@@ -83,7 +93,8 @@ async def _serve(config: Config, identity: Identity, sockets: Sockets) -> bool:
                 listener.close()
             if not house.broken.is_set():
                 await house.intake.drain()
-            door.close_all()
+            for each in doors:
+                each.close_all()
             server.should_exit = True
             await serving
             for task in running:
@@ -95,11 +106,14 @@ async def _serve(config: Config, identity: Identity, sockets: Sockets) -> bool:
 
 
 def _addresses(config: Config, ports: dict[str, int]) -> tuple[tuple[str, str], ...]:
-    return (
+    found = [
         ("HTTP API", f"http://{config.http.host}:{ports['http']}/api/v1"),
         ("MQTT", f"mqtt://{config.mqtt.host}:{ports['mqtt']}"),
         ("MQTT over TLS", f"mqtts://{config.mqtt.tls_host}:{ports['mqtts']}"),
-    )
+    ]
+    if "open_mqtt" in ports:
+        found.append(("MQTT, OPEN", f"mqtt://{config.mqtt.open_host}:{ports['open_mqtt']}"))
+    return tuple(found)
 
 
 def _announce(config: Config, identity: Identity, ports: dict[str, int]) -> None:

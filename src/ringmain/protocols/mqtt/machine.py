@@ -1,4 +1,6 @@
-"""The server's side of one MQTT connection, without I/O: 3.1.1 and 5.0, QoS 0 and 1, the device's own topics.
+"""The server's side of one MQTT connection, without I/O: 3.1, 3.1.1 and 5.0, all of it that is seen on the wire.
+
+What outlives the connection (subscriptions, queues, retained messages) is not in here: events ask for it.
 
     receive(data, now) -> events      bytes from the peer
     data_to_send() -> bytes           bytes for the peer
@@ -12,23 +14,26 @@ After `Closed` the machine takes no more bytes. A violation answers with the rig
 Phases: EXPECT_CONNECT → AUTHENTICATING → CONNECTED → CLOSED.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from enum import IntEnum
 
 from ringmain.protocols.mqtt import packets
 from ringmain.protocols.mqtt.events import (
     Closed,
     ConnectAsked,
-    Delivered,
     Event,
     Limits,
     Phase,
     Published,
+    Released,
     SubscribeAsked,
     UnsubscribeAsked,
 )
+from ringmain.protocols.mqtt.flight import Flight
+from ringmain.protocols.mqtt.handshake import connack_properties, number_of
 from ringmain.protocols.mqtt.packets import Connect
-from ringmain.protocols.mqtt.properties import Property, Value
-from ringmain.protocols.mqtt.publishes import PublishReader
+from ringmain.protocols.mqtt.properties import NONE, Properties, Property, Value
+from ringmain.protocols.mqtt.publishes import PublishReader, Unreleased
 from ringmain.protocols.mqtt.reasons import ProtocolViolation, Reason
 from ringmain.protocols.mqtt.wire import long_length
 
@@ -43,6 +48,28 @@ KEEP_ALIVE_GRACE = 1.5
 """[MQTT-3.1.2-22]: the server closes after one and a half keep-alive periods."""
 
 
+CLIENT_ID_31_MAX = 23
+"""MQTT 3.1 §3.1: a client id has 1 to 23 characters there."""
+
+ALIASES_OUT_MAX = 64
+"""Topics that get an alias towards one peer, however many more it would take: each is remembered twice."""
+
+
+class Sending(IntEnum):
+    """What became of a `publish`."""
+
+    SENT = 0
+    NO_ROOM = 1
+    """The peer's receive maximum is reached: later."""
+    TOO_LARGE = 2
+    """Never to this peer [MQTT-3.1.2-25]."""
+
+
+_DISCONNECT_REASONS = frozenset(
+    {0x00, 0x04, 0x80, 0x81, 0x82, 0x83, 0x90, 0x93, 0x94, 0x95, 0x96, 0x97, 0x98, 0x99}
+)  # fmt: skip
+"""What a client may say with its DISCONNECT (§3.14.2.1)."""
+
 _FLAGS_2 = (packets.PUBREL, packets.SUBSCRIBE, packets.UNSUBSCRIBE)
 """Packet types whose flags are 0010 (Table 2-2); those of all others but PUBLISH are 0000."""
 
@@ -56,16 +83,19 @@ class ServerMachine:
         self.level = 4
         self.connect: Connect | None = None
         self.in_flight = 0
+        self.server_reference = ""
+        """Where to go instead, for `close` and `refuse` with a reason that says so."""
+        self._known_name = False
         self._out: list[bytes] = []
         self._chunks: list[bytes] = []
         self._held = self._wanted = 0
         self._heard = now
         self._silence_s = limits.connect_deadline_s
-        self._publishes = PublishReader(limits.packet_bytes_max)
-        self._next_identifier = 1
-        self._sent: set[int] = set()
-        self._peer_receive_maximum = 65_535
+        self._publishes = PublishReader(limits)
+        self._flight = Flight()
         self._peer_packet_bytes_max = 268_435_460
+        self._aliases: dict[str, int] = {}
+        self._aliases_max = 0
 
     # -- bytes in -------------------------------------------------------------------------------------------
 
@@ -94,7 +124,7 @@ class ServerMachine:
     def _parse(self, data: bytes, events: list[Event]) -> None:
         """Walk the packets of `data`. Runs of PUBLISH become one batch; any other packet ends the run."""
         at, end = 0, len(data)
-        batch = Published([], [], [])
+        batch = Published.empty()
         try:
             while end - at >= 2 and self.phase is not Phase.AUTHENTICATING:
                 if data[at] == 0x32:
@@ -108,14 +138,16 @@ class ServerMachine:
                     self._publishes.read(data, data[at], start, stop, batch)
                 else:
                     if batch.topics:
-                        ended, batch = batch, Published([], [], [])
+                        ended, batch = batch, Published.empty()
                         self._flush(ended, events)
+                    self._record_again()
                     if not self._control(data[at], data[start:stop], events):
                         return
                 at = stop
         finally:
             if batch.topics:
                 self._flush(batch, events)
+            self._record_again()
         self._keep(data, at)
 
     def _extent(self, data: bytes, at: int, end: int) -> tuple[int, int]:
@@ -124,6 +156,8 @@ class ServerMachine:
         """
         if self.phase is Phase.EXPECT_CONNECT and data[at] >> 4 != packets.CONNECT:
             raise ProtocolViolation(Reason.PROTOCOL_ERROR, "first packet is not CONNECT", "MQTT-3.1.0-1")
+        if not data[at] >> 4:
+            raise ProtocolViolation(Reason.PROTOCOL_ERROR, "packet type 0 is reserved", "MQTT-2.1.2")
         length, start = data[at + 1], at + 2
         if length & 0x80:
             length, start = long_length(data, at + 1, end)
@@ -138,6 +172,7 @@ class ServerMachine:
         return start, stop
 
     def _flush(self, batch: Published, events: list[Event]) -> None:
+        self._record_again()
         self.in_flight += len(batch.identifiers) - batch.identifiers.count(b"")
         events.append(batch)
         if self.level == 5 and self.in_flight > self.limits.receive_maximum:
@@ -146,6 +181,13 @@ class ServerMachine:
                 f"{self.in_flight} messages in flight, the limit is {self.limits.receive_maximum}",
                 "MQTT-3.3.4-9",
             )
+
+    def _record_again(self) -> None:
+        """PUBREC for messages that came again."""
+        again = self._publishes.again
+        if again:
+            self._out.extend(packets.write_acknowledgement(packets.PUBREC, self.level, each) for each in again)
+            again.clear()
 
     def _keep(self, data: bytes, at: int) -> None:
         """Hold an unfinished packet. While its length is known its pieces are collected, not joined each time."""
@@ -173,22 +215,17 @@ class ServerMachine:
         match kind:
             case packets.CONNECT:
                 self.level = self._publishes.level = 5 if body.startswith(packets.FIVE) else 4
+                self._known_name = body.startswith(packets.THREE_WITH_ANOTHER_LEVEL)
                 self._connect(packets.read_connect(body), events)
             case packets.PINGREQ:
                 packets.read_pingreq(body)
                 self._out.append(packets.PINGRESP_BYTES)
             case packets.SUBSCRIBE:
-                identifier, subscriptions, found = packets.read_subscribe(body, self.level)
-                if Property.SUBSCRIPTION_IDENTIFIER in found:
-                    raise ProtocolViolation(Reason.SUBSCRIPTION_IDENTIFIERS_NOT_SUPPORTED, "subscription identifier")
-                events.append(SubscribeAsked(identifier, subscriptions))
+                self._subscribe(body, events)
             case packets.UNSUBSCRIBE:
                 events.append(UnsubscribeAsked(*packets.read_unsubscribe(body, self.level)))
-            case packets.PUBACK:
-                identifier = packets.read_puback(body, self.level)
-                if identifier in self._sent:
-                    self._sent.remove(identifier)
-                    events.append(Delivered(identifier))
+            case packets.PUBACK | packets.PUBREC | packets.PUBREL | packets.PUBCOMP:
+                self._acknowledged(kind, body, events)
             case packets.DISCONNECT:
                 events.append(self._disconnect(body))
                 return False
@@ -198,54 +235,99 @@ class ServerMachine:
                 raise ProtocolViolation(Reason.PROTOCOL_ERROR, f"packet type {kind} from a client")
         return True
 
+    def _subscribe(self, body: bytes, events: list[Event]) -> None:
+        identifier, subscriptions, found = packets.read_subscribe(body, self.level)
+        number = found.get(Property.SUBSCRIPTION_IDENTIFIER, 0)
+        if number and not self.limits.subscription_identifiers:
+            raise ProtocolViolation(Reason.SUBSCRIPTION_IDENTIFIERS_NOT_SUPPORTED, "subscription identifier")
+        events.append(SubscribeAsked(identifier, subscriptions, number if isinstance(number, int) else 0))
+
+    def _acknowledged(self, kind: int, body: bytes, events: list[Event]) -> None:
+        identifier, reason = packets.read_acknowledgement(kind, body, self.level)
+        if kind == packets.PUBREL:
+            self._released(identifier.to_bytes(2, "big"), events)
+            return
+        event, answer = self._flight.heard(kind, identifier, reason, self.level)
+        if event:
+            events.append(event)
+        if answer:
+            self._out.append(answer)
+
+    def _released(self, identifier: bytes, events: list[Event]) -> None:
+        """PUBREL. Of an identifier that is not known it is answered at once: the peer says it once more after its
+        connection was lost (§4.4), and PUBCOMP is all it wants to hear.
+        """
+        if identifier in self._publishes.unreleased:
+            events.append(Released(identifier))
+        else:
+            self._out.append(packets.write_acknowledgement(packets.PUBCOMP, self.level, identifier))
+
     def _disconnect(self, body: bytes) -> Closed:
         reason, found = packets.read_disconnect(body, self.level)
-        if found.get(Property.SESSION_EXPIRY) and not _number(self.connect, Property.SESSION_EXPIRY, 0):
+        if reason not in _DISCONNECT_REASONS:
+            raise ProtocolViolation(Reason.PROTOCOL_ERROR, f"reason 0x{reason:02x} in DISCONNECT", "MQTT-3.14.2-1")
+        expiry = found.get(Property.SESSION_EXPIRY)
+        if expiry and not number_of(self.connect, Property.SESSION_EXPIRY, 0):
             raise ProtocolViolation(Reason.PROTOCOL_ERROR, "session expiry was 0 and may not be set", "MQTT-3.14.2.2.2")
         self.phase = Phase.CLOSED
-        return Closed(Reason.SUCCESS, "disconnected", by_peer=True, publish_will=reason != 0)
+        detail = "disconnected" if not reason else f"disconnected with reason 0x{reason:02x}"
+        return Closed(
+            Reason.SUCCESS,
+            detail,
+            by_peer=True,
+            publish_will=reason != 0,
+            session_expiry_s=expiry if isinstance(expiry, int) else None,
+        )
 
     def _connect(self, connect: Connect, events: list[Event]) -> None:
         self.connect = connect
         if Property.AUTHENTICATION_METHOD in connect.properties:
             raise ProtocolViolation(Reason.BAD_AUTHENTICATION_METHOD, "enhanced authentication is not offered")
-        if connect.will and connect.level == 5 and connect.will.retain:
+        will, limits = connect.will, self.limits
+        if will and connect.level == 5 and will.retain and not limits.retain:
             raise ProtocolViolation(Reason.RETAIN_NOT_SUPPORTED, "will retain is not available", "MQTT-3.2.2-13")
-        if connect.will and connect.will.qos == 2:
-            raise ProtocolViolation(Reason.QOS_NOT_SUPPORTED, "will of QoS 2", "MQTT-3.2.2-12")
+        if will and will.qos > limits.maximum_qos:
+            raise ProtocolViolation(Reason.QOS_NOT_SUPPORTED, f"will of QoS {will.qos}", "MQTT-3.2.2-12")
         if connect.level == 4 and not connect.client_id and not connect.clean_start:
             raise ProtocolViolation(Reason.CLIENT_IDENTIFIER_NOT_VALID, "empty client id", "MQTT-3.1.3-8")
-        self._peer_receive_maximum = _number(connect, Property.RECEIVE_MAXIMUM, 65_535)
-        self._peer_packet_bytes_max = _number(connect, Property.MAXIMUM_PACKET_SIZE, 268_435_460)
+        if connect.level == 3 and not 0 < len(connect.client_id) <= CLIENT_ID_31_MAX:
+            raise ProtocolViolation(Reason.CLIENT_IDENTIFIER_NOT_VALID, "client id of 1 to 23 characters")
+        self._flight.maximum = min(number_of(connect, Property.RECEIVE_MAXIMUM, 65_535), limits.receive_maximum)
+        self._peer_packet_bytes_max = number_of(connect, Property.MAXIMUM_PACKET_SIZE, 268_435_460)
+        self._aliases_max = min(number_of(connect, Property.TOPIC_ALIAS_MAXIMUM, 0), ALIASES_OUT_MAX)
         self.phase = Phase.AUTHENTICATING
         events.append(ConnectAsked(connect))
 
     # -- decisions ------------------------------------------------------------------------------------------
 
-    def accept(self, now: float, assigned_client_id: str = "") -> list[Event]:
-        """Let the peer in; answers with the events of the bytes that waited."""
+    def accept(
+        self,
+        now: float,
+        assigned_client_id: str = "",
+        *,
+        session_present: bool = False,
+        session_expiry_s: int = 0,
+        unreleased: Iterable[bytes] = (),
+        response_information: str = "",
+    ) -> list[Event]:
+        """Let the peer in; answers with the events of the bytes that waited. `unreleased` are messages of QoS 2 that
+        this session has taken in an earlier connection, `session_expiry_s` what it was granted.
+        """
         if self.phase is not Phase.AUTHENTICATING or self.connect is None:
             return []
         self.phase, self._heard = Phase.CONNECTED, now
-        keep_alive_s, limit = self.connect.keep_alive_s, self.limits
+        for identifier in unreleased:
+            self._publishes.unreleased[identifier] = Unreleased(None, recorded=True)
+        keep_alive_s = self.connect.keep_alive_s
         found: dict[Property, Value] = {}
         if self.level == 5:
-            found = {
-                Property.RECEIVE_MAXIMUM: limit.receive_maximum,
-                Property.MAXIMUM_QOS: 1,
-                Property.RETAIN_AVAILABLE: 0,
-                Property.MAXIMUM_PACKET_SIZE: limit.packet_bytes_max,
-                Property.SUBSCRIPTION_IDENTIFIER_AVAILABLE: 0,
-                Property.SHARED_AVAILABLE: 0,
-            }
-            if _number(self.connect, Property.SESSION_EXPIRY, 0):
-                found[Property.SESSION_EXPIRY] = 0
-            if assigned_client_id:
-                found[Property.ASSIGNED_CLIENT_IDENTIFIER] = assigned_client_id
-            if not 0 < keep_alive_s <= limit.keep_alive_s_max:
-                keep_alive_s = found[Property.SERVER_KEEP_ALIVE] = limit.keep_alive_s_max
+            if not 0 < keep_alive_s <= self.limits.keep_alive_s_max:
+                keep_alive_s = self.limits.keep_alive_s_max
+            found = connack_properties(
+                self.connect, self.limits, keep_alive_s, assigned_client_id, session_expiry_s, response_information
+            )
         self._silence_s = keep_alive_s * KEEP_ALIVE_GRACE
-        data = packets.write_connack(self.level, Reason.SUCCESS, found) or b""
+        data = packets.write_connack(self.level, Reason.SUCCESS, found, session_present=session_present) or b""
         if len(data) > self._peer_packet_bytes_max:
             return [self._end(Reason.PACKET_TOO_LARGE, "the peer takes no packet as large as our CONNACK")]
         self._out.append(data)
@@ -259,11 +341,36 @@ class ServerMachine:
         return self._end(reason, detail)
 
     def acknowledge(self, identifiers: Sequence[bytes], reason: Reason = Reason.SUCCESS) -> None:
-        """PUBACK: the messages have a durable outcome."""
+        """PUBACK or PUBREC, in this order: the messages have a durable outcome. One of QoS 2 that is refused is over
+        with its PUBREC [MQTT-4.3.3-9].
+        """
         if self.phase is Phase.CLOSED:
             return
         self.in_flight -= len(identifiers)
-        self._out.append(packets.write_pubacks(self.level, identifiers, reason))
+        unreleased = self._publishes.unreleased
+        if not unreleased:
+            self._out.append(packets.write_pubacks(self.level, identifiers, reason))
+            return
+        for identifier in identifiers:
+            known = unreleased.get(identifier)
+            if known is None or known.recorded:
+                self._out.append(packets.write_acknowledgement(packets.PUBACK, self.level, identifier, reason))
+                continue
+            self._out.append(packets.write_acknowledgement(packets.PUBREC, self.level, identifier, reason))
+            known.recorded = True
+            if reason >= 0x80:
+                del unreleased[identifier]
+
+    def complete(self, identifier: bytes) -> None:
+        """PUBCOMP: that the message was released is durable."""
+        self._publishes.unreleased.pop(identifier, None)
+        if self.phase is Phase.CONNECTED:
+            self._out.append(packets.write_acknowledgement(packets.PUBCOMP, self.level, identifier))
+
+    def release_message(self, identifier: int) -> None:
+        """PUBREL: that a message of ours was received is durable."""
+        if self.phase is Phase.CONNECTED:
+            self._out.append(self._flight.release(identifier, self.level))
 
     def grant(self, identifier: int, reasons: list[int]) -> None:
         """SUBACK."""
@@ -275,24 +382,48 @@ class ServerMachine:
         if self.phase is Phase.CONNECTED:
             self._out.append(packets.write_unsuback(self.level, identifier, reasons))
 
-    def publish(self, topic: str, payload: bytes, qos: int) -> bool:
-        """Send a message; False where the peer's receive maximum or packet size leaves no room for it."""
-        if self.phase is not Phase.CONNECTED:
-            return False
-        identifier = 0
-        if qos:
-            if len(self._sent) >= min(self._peer_receive_maximum, self.limits.receive_maximum):
-                return False
-            while self._next_identifier in self._sent:
-                self._next_identifier = self._next_identifier % 65_535 + 1
-            identifier, self._next_identifier = self._next_identifier, self._next_identifier % 65_535 + 1
-        data = packets.write_publish(self.level, topic, payload, qos, identifier)
+    @property
+    def room(self) -> int:
+        """How many more messages of QoS 1 and 2 the peer takes now."""
+        return self._flight.room if self.phase is Phase.CONNECTED else 0
+
+    def publish(
+        self,
+        topic: str,
+        payload: bytes,
+        qos: int,
+        *,
+        identifier: int = 0,
+        found: Properties = NONE,
+        retain: bool = False,
+        dup: bool = False,
+    ) -> Sending:
+        """Send a message. `identifier` is the owner's choice, and free; 0 leaves it to the machine."""
+        if self.phase is not Phase.CONNECTED or (qos and self._flight.room <= 0):
+            return Sending.NO_ROOM
+        if qos and not identifier:
+            identifier = self._flight.identifier()
+        shown, found = self._alias(topic, found)
+        data = packets.write_publish(self.level, shown, payload, qos, identifier, found, retain=retain, dup=dup)
         if len(data) > self._peer_packet_bytes_max:
-            return False
+            return Sending.TOO_LARGE
+        if Property.TOPIC_ALIAS in found:
+            self._aliases.setdefault(topic, len(self._aliases) + 1)
         if qos:
-            self._sent.add(identifier)
+            self._flight.sent(identifier, qos)
         self._out.append(data)
-        return True
+        return Sending.SENT
+
+    def _alias(self, topic: str, found: Properties) -> tuple[str, Properties]:
+        """What the peer is shown instead of a topic that it knows by a number (§3.3.2.3.4)."""
+        if not self._aliases_max:
+            return topic, found
+        known = self._aliases.get(topic)
+        if known:
+            return "", {**found, Property.TOPIC_ALIAS: known}
+        if len(self._aliases) < self._aliases_max:
+            return topic, {**found, Property.TOPIC_ALIAS: len(self._aliases) + 1}
+        return topic, found
 
     def close(self, reason: Reason, detail: str) -> Closed:
         """End the connection from our side; MQTT 5 hears why."""
@@ -337,20 +468,24 @@ class ServerMachine:
         """Say why, as far as the peer's version has words for it (§4.13), and be closed."""
         phase, self.phase = self.phase, Phase.CLOSED
         if phase is Phase.CONNECTED and self.level == 5:
-            for explanation in (detail[:200], ""):  # [MQTT-3.14.2-3] [MQTT-3.1.2-24]
-                data = packets.write_disconnect(reason, explanation)
+            for explanation in (detail[:200] if self._may_explain() else "", ""):  # [MQTT-3.14.2-3] [MQTT-3.1.2-24]
+                data = packets.write_disconnect(reason, explanation, self.server_reference)
                 if len(data) <= self._peer_packet_bytes_max:
                     self._out.append(data)
                     break
         elif phase in (Phase.AUTHENTICATING, Phase.EXPECT_CONNECT) and self._may_answer(reason):
-            self._out.append(packets.write_connack(self.level, reason) or b"")
+            found: dict[Property, Value] = {}
+            if self.level == 5 and self.server_reference and reason in (Reason.USE_ANOTHER_SERVER, Reason.SERVER_MOVED):
+                found[Property.SERVER_REFERENCE] = self.server_reference
+            level = 5 if reason is Reason.UNSUPPORTED_PROTOCOL_VERSION and not self._known_name else self.level
+            self._out.append(packets.write_connack(level, reason, found) or b"")
         return Closed(reason, detail, by_peer=False, publish_will=phase is Phase.CONNECTED)
+
+    def _may_explain(self) -> bool:
+        """Whether the peer wants reason strings (§3.1.2.11.7)."""
+        default = int(self.limits.reason_strings)
+        return bool(number_of(self.connect, Property.REQUEST_PROBLEM_INFORMATION, default))
 
     def _may_answer(self, reason: Reason) -> bool:
         """Strangers that do not speak MQTT get no answer; a version we do not speak gets the 3.1.1 refusal."""
         return self.level == 5 or self.connect is not None or reason is Reason.UNSUPPORTED_PROTOCOL_VERSION
-
-
-def _number(connect: Connect | None, name: Property, default: int) -> int:
-    value = connect.properties.get(name, default) if connect else default
-    return value if isinstance(value, int) else default

@@ -18,24 +18,30 @@ FILTERS_MAX = 32
 """Filters in one SUBSCRIBE; a device's own tree has a handful."""
 
 CONNECT, CONNACK, PUBLISH, PUBACK = 1, 2, 3, 4
-PUBREL = 6
+PUBREC, PUBREL, PUBCOMP = 5, 6, 7
 SUBSCRIBE, SUBACK, UNSUBSCRIBE, UNSUBACK = 8, 9, 10, 11
 PINGREQ, PINGRESP, DISCONNECT, AUTH = 12, 13, 14, 15
 
 FIVE = b"\0\4MQTT\5"
 """How the body of a CONNECT of MQTT 5 begins: who came so far may be told what is wrong with the rest."""
 
+THREE_WITH_ANOTHER_LEVEL = b"\0\6MQIsdp\4"
+"""A client of 3.1 that says it is one of 3.1.1: it is refused in words of the former."""
+
 PINGRESP_BYTES = b"\xd0\x00"
 
 
 class Will(msgspec.Struct, frozen=True):
-    """What the server publishes for a client that is lost (§3.1.2.5)."""
+    """What the server publishes for a client that is lost (§3.1.2.5). `properties` go with the message; the delay is
+    not one of them.
+    """
 
     topic: str
     payload: bytes
     qos: int
     retain: bool
     delay_s: int = 0
+    properties: Properties = properties.NONE
 
 
 class Connect(msgspec.Struct, frozen=True):
@@ -58,24 +64,28 @@ class Subscription(msgspec.Struct, frozen=True):
     qos: int
     no_local: bool = False
     refusal: Reason | None = None
+    retain_as_published: bool = False
+    retain_handling: int = 0
 
 
 def read_connect(body: bytes) -> Connect:
-    """CONNECT. An unknown protocol level is UNSUPPORTED_PROTOCOL_VERSION [MQTT-3.1.2-2]."""
+    """CONNECT. An unknown protocol level is UNSUPPORTED_PROTOCOL_VERSION [MQTT-3.1.2-2]. `MQIsdp` of level 3 is
+    MQTT 3.1: the same but for its name and its shorter client ids.
+    """
     cursor = Cursor(body)
     name, level = cursor.binary(), cursor.byte()
-    if name == b"MQIsdp" or (name == b"MQTT" and level not in (4, 5)):
+    if (name == b"MQIsdp" and level != 3) or (name == b"MQTT" and level not in (4, 5)):
         raise ProtocolViolation(Reason.UNSUPPORTED_PROTOCOL_VERSION, f"protocol level {level}", "MQTT-3.1.2-2")
-    if name != b"MQTT":
+    if name not in (b"MQTT", b"MQIsdp"):
         raise ProtocolViolation(Reason.PROTOCOL_ERROR, "protocol name is not MQTT", "MQTT-3.1.2-1")
     flags, keep_alive_s = cursor.byte(), cursor.two_bytes()
     has_user, has_password, has_will = flags & 0x80, flags & 0x40, flags & 0x04
     will_qos, will_retain = flags >> 3 & 3, bool(flags & 0x20)
-    if flags & 1:
+    if flags & 1 and level != 3:
         raise ProtocolViolation(Reason.MALFORMED_PACKET, "reserved connect flag is set", "MQTT-3.1.2-3")
     if will_qos == 3 or (not has_will and (will_qos or will_retain)):
         raise ProtocolViolation(Reason.MALFORMED_PACKET, "will flags contradict each other", "MQTT-3.1.2-11")
-    if level == 4 and has_password and not has_user:
+    if level < 5 and has_password and not has_user:
         raise ProtocolViolation(Reason.MALFORMED_PACKET, "password without user name", "MQTT-3.1.2-22")
     found = properties.decode(cursor, properties.IN_CONNECT) if level == 5 else properties.NONE
     if Property.AUTHENTICATION_DATA in found and Property.AUTHENTICATION_METHOD not in found:
@@ -93,7 +103,9 @@ def _will(cursor: Cursor, level: int, qos: int, *, retain: bool) -> Will:
     _response_topic(found)
     topic, payload = topic_name(cursor.binary()), cursor.binary()
     delay_s = found.get(Property.WILL_DELAY, 0)
-    return Will(topic, payload, qos, retain, delay_s if isinstance(delay_s, int) else 0)
+    if Property.WILL_DELAY in found:
+        found = {name: value for name, value in found.items() if name is not Property.WILL_DELAY}
+    return Will(topic, payload, qos, retain, delay_s if isinstance(delay_s, int) else 0, found)
 
 
 def _at_end(cursor: Cursor) -> None:
@@ -117,23 +129,24 @@ def read_subscribe(body: bytes, level: int) -> tuple[int, tuple[Subscription, ..
         raw, options = cursor.binary(), cursor.byte()
         if options & 3 == 3 or options & (0xFC if level == 4 else 0xC0) or options >> 4 & 3 == 3:
             raise ProtocolViolation(Reason.MALFORMED_PACKET, "subscription options", "MQTT-3.8.3-5")
-        asked.append(_subscription(raw, options))
+        asked.append(_subscription(raw, options, level))
     _counted(asked)
     return identifier, tuple(asked), found
 
 
-def _subscription(raw: bytes, options: int) -> Subscription:
+def _subscription(raw: bytes, options: int, level: int) -> Subscription:
+    """MQTT 5 refuses a filter that is not well-formed with its SUBACK (§3.9.3); 3.1.1 knows no such answer."""
     qos, no_local = options & 3, bool(options & 4)
+    kept, handling = bool(options & 8), options >> 4 & 3
     try:
         pattern = topic_filter(raw)
     except ProtocolViolation as violation:
-        if violation.reason is Reason.TOPIC_FILTER_INVALID:
-            return Subscription("", qos, no_local, Reason.TOPIC_FILTER_INVALID)
+        if violation.reason is Reason.TOPIC_FILTER_INVALID and level == 5:
+            return Subscription("", qos, no_local, Reason.TOPIC_FILTER_INVALID, kept, handling)
         raise
     if no_local and pattern.startswith("$share/"):
         raise ProtocolViolation(Reason.PROTOCOL_ERROR, "no local on a shared subscription", "MQTT-3.8.3-4")
-    shared = Reason.SHARED_SUBSCRIPTIONS_NOT_SUPPORTED if pattern.startswith("$share/") else None
-    return Subscription(pattern, qos, no_local, shared)
+    return Subscription(pattern, qos, no_local, None, kept, handling)
 
 
 def _counted(items: Sequence[object]) -> None:
@@ -154,21 +167,35 @@ def read_unsubscribe(body: bytes, level: int) -> tuple[int, tuple[str, ...]]:
         properties.decode(cursor, properties.IN_UNSUBSCRIBE)
     filters = []
     while cursor.at < cursor.end:
-        filters.append(_subscription(cursor.binary(), 0).filter)
+        filters.append(_subscription(cursor.binary(), 0, level).filter)
     _counted(filters)
     return identifier, tuple(filters)
 
 
-def read_puback(body: bytes, level: int) -> int:
-    """PUBACK of a message we sent: its packet identifier (§3.4)."""
+_ACCEPTED = frozenset({0x00, 0x10})
+_REFUSED = frozenset({0x80, 0x83, 0x87, 0x90, 0x91, 0x97, 0x99})
+ACKNOWLEDGEMENT_REASONS = {
+    PUBACK: _ACCEPTED | _REFUSED,
+    PUBREC: _ACCEPTED | _REFUSED,
+    PUBREL: frozenset({0x00, 0x92}),
+    PUBCOMP: frozenset({0x00, 0x92}),
+}
+"""Which codes each of the four may carry (§3.4.2.1, §3.5.2.1, §3.6.2.1, §3.7.2.1)."""
+
+
+def read_acknowledgement(kind: int, body: bytes, level: int) -> tuple[int, int]:
+    """PUBACK, PUBREC, PUBREL or PUBCOMP: packet identifier and reason, 0 where there is none (§3.4 to §3.7)."""
     cursor = Cursor(body)
     identifier = _packet_id(cursor)
+    reason = 0
     if level == 5 and cursor.at < cursor.end:
-        cursor.byte()
+        reason = cursor.byte()
+        if reason not in ACKNOWLEDGEMENT_REASONS[kind]:
+            raise ProtocolViolation(Reason.PROTOCOL_ERROR, f"reason 0x{reason:02x} in packet type {kind}")
         if cursor.at < cursor.end:
             properties.decode(cursor, properties.IN_ACKNOWLEDGEMENT)
     _at_end(cursor)
-    return identifier
+    return identifier, reason
 
 
 def read_pingreq(body: bytes) -> None:
@@ -189,13 +216,9 @@ def read_disconnect(body: bytes, level: int) -> tuple[int, Properties]:
 
 
 def read_publish_properties(data: bytes, start: int, end: int) -> tuple[int, Properties]:
-    """Where the payload of an MQTT 5 PUBLISH starts, and its properties. We never hand out topic aliases, so one
-    that is used is TOPIC_ALIAS_INVALID [MQTT-3.3.2-8].
-    """
+    """Where the payload of an MQTT 5 PUBLISH starts, and its properties (§3.3.2.3)."""
     cursor = Cursor(data, start, end)
     found = properties.decode(cursor, properties.IN_PUBLISH_FROM_CLIENT)
-    if Property.TOPIC_ALIAS in found:
-        raise ProtocolViolation(Reason.TOPIC_ALIAS_INVALID, "topic alias above the maximum of 0", "MQTT-3.3.2-8")
     _response_topic(found)
     return cursor.at, found
 
@@ -209,12 +232,16 @@ def _response_topic(found: Properties) -> None:
         raise ProtocolViolation(Reason.PROTOCOL_ERROR, violation.detail, "MQTT-3.3.2-14") from violation
 
 
-def write_connack(level: int, reason: Reason, found: Properties = properties.NONE) -> bytes | None:
-    """CONNACK without a session present (§3.2); None where 3.1.1 has no code for the reason: just close."""
+def write_connack(
+    level: int, reason: Reason, found: Properties = properties.NONE, *, session_present: bool = False
+) -> bytes | None:
+    """CONNACK (§3.2); None where 3.1.1 has no code for the reason: just close."""
+    present = session_present and not reason
     if level == 5:
-        return wire.packet(CONNACK << 4, bytes((0, NOT_IN_CONNACK.get(reason, reason))) + properties.encode(found))
-    code = CONNACK_311.get(reason)
-    return None if code is None else bytes((CONNACK << 4, 2, 0, code))
+        code = NOT_IN_CONNACK.get(reason, reason)
+        return wire.packet(CONNACK << 4, bytes((present, code)) + properties.encode(found))
+    refusal = CONNACK_311.get(reason)
+    return None if refusal is None else bytes((CONNACK << 4, 2, present, refusal))
 
 
 def write_pubacks(level: int, identifiers: Sequence[bytes], reason: Reason = Reason.SUCCESS) -> bytes:
@@ -223,6 +250,14 @@ def write_pubacks(level: int, identifiers: Sequence[bytes], reason: Reason = Rea
         tail = bytes((reason,))
         return b"".join([b"\x40\x03" + identifier + tail for identifier in identifiers])
     return b"\x40\x02" + b"\x40\x02".join(identifiers) if identifiers else b""
+
+
+def write_acknowledgement(kind: int, level: int, identifier: bytes, reason: int = 0) -> bytes:
+    """PUBACK, PUBREC, PUBREL or PUBCOMP for a raw identifier (§3.4 to §3.7)."""
+    first = kind << 4 | (2 if kind == PUBREL else 0)
+    if level == 5 and reason:
+        return bytes((first, 3)) + identifier + bytes((reason,))
+    return bytes((first, 2)) + identifier
 
 
 def write_suback(level: int, identifier: int, reasons: Sequence[int]) -> bytes:
@@ -237,14 +272,30 @@ def write_unsuback(level: int, identifier: int, reasons: Sequence[int]) -> bytes
     return wire.packet(UNSUBACK << 4, identifier.to_bytes(2, "big") + tail)
 
 
-def write_publish(level: int, topic: str, payload: bytes, qos: int, identifier: int) -> bytes:
-    """PUBLISH from the server (§3.3), never retained; `identifier` counts at QoS 1 only."""
-    body = wire.text(topic) + (identifier.to_bytes(2, "big") if qos else b"") + (b"\0" if level == 5 else b"")
-    return wire.packet(PUBLISH << 4 | qos << 1, body + payload)
+def write_publish(
+    level: int,
+    topic: str,
+    payload: bytes,
+    qos: int,
+    identifier: int,
+    found: Properties = properties.NONE,
+    *,
+    retain: bool = False,
+    dup: bool = False,
+) -> bytes:
+    """PUBLISH from the server (§3.3); `identifier` counts at QoS 1 and 2 only, properties in MQTT 5 only."""
+    body = wire.text(topic) + (identifier.to_bytes(2, "big") if qos else b"")
+    if level == 5:
+        body += properties.encode(found) if found else b"\0"
+    return wire.packet(PUBLISH << 4 | dup << 3 | qos << 1 | retain, body + payload)
 
 
-def write_disconnect(reason: Reason, explanation: str = "") -> bytes:
-    """DISCONNECT from the server, which only MQTT 5 has (§3.14). The reason string is for people."""
+def write_disconnect(reason: Reason, explanation: str = "", server_reference: str = "") -> bytes:
+    """DISCONNECT from the server, which only MQTT 5 has (§3.14). The reason string is for people; the reference is
+    another server, for those two reasons that ask to use it.
+    """
     found: dict[Property, properties.Value] = {Property.REASON_STRING: explanation} if explanation else {}
-    reason = NOT_IN_DISCONNECT.get(reason, reason)
-    return wire.packet(DISCONNECT << 4, bytes((reason,)) + properties.encode(found))
+    if server_reference and reason in (Reason.USE_ANOTHER_SERVER, Reason.SERVER_MOVED):
+        found[Property.SERVER_REFERENCE] = server_reference
+    code = bytes((NOT_IN_DISCONNECT.get(reason, reason),))
+    return wire.packet(DISCONNECT << 4, code + (properties.encode(found) if found else b""))

@@ -1,7 +1,7 @@
 """Properties of MQTT 5 (§2.2.2.2): one table of identifier, type and the packets that may carry each.
 
-A property that a packet may not carry is MALFORMED_PACKET (§2.2.2.2); one that appears twice, except User Property, is
-PROTOCOL_ERROR.
+A property that does not exist is MALFORMED_PACKET; one that a packet may not carry, and one that appears twice, except
+User Property, are PROTOCOL_ERROR (§4.13.1 leaves the choice; mosquitto chooses so too).
 """
 
 from enum import IntEnum
@@ -44,7 +44,8 @@ class Property(IntEnum):
     SHARED_AVAILABLE = 0x2A
 
 
-Value = int | str | bytes | tuple[tuple[str, str], ...]
+Value = int | str | bytes | tuple[tuple[str, str], ...] | tuple[int, ...]
+"""Of User Property pairs of text; of Subscription Identifier, which a server may send several times, numbers."""
 Properties = MappingProxyType[Property, Value] | dict[Property, Value]
 NONE: Properties = MappingProxyType({})
 
@@ -147,11 +148,11 @@ def decode(cursor: Cursor, allowed: frozenset[Property]) -> Properties:
             name = Property(number)
         except ValueError as error:
             raise ProtocolViolation(Reason.MALFORMED_PACKET, f"property 0x{number:02x} does not exist") from error
-        if name not in allowed:
-            raise ProtocolViolation(Reason.MALFORMED_PACKET, f"{name.name} may not stand in this packet")
         value = _value(_TYPES[name], body)
+        if name not in allowed:
+            raise ProtocolViolation(Reason.PROTOCOL_ERROR, f"{name.name} may not stand in this packet")
         if isinstance(value, tuple):
-            pairs.extend(value)
+            pairs.extend(value)  # type: ignore[arg-type]  # only User Property is read as a tuple
             if len(pairs) > USER_PROPERTIES_MAX:
                 raise ProtocolViolation(Reason.QUOTA_EXCEEDED, f"more than {USER_PROPERTIES_MAX} user properties")
             continue
@@ -170,8 +171,9 @@ def encode(properties: Properties) -> bytes:
     out = bytearray()
     for name, value in properties.items():
         if isinstance(value, tuple):
-            for key, item in value:
-                out += bytes((name,)) + wire.text(key) + wire.text(item)
+            for item in value:
+                out.append(name)
+                out += wire.variable(item) if isinstance(item, int) else wire.text(item[0]) + wire.text(item[1])
             continue
         out.append(name)
         match _TYPES[name], value:

@@ -42,6 +42,18 @@ def _limits(raw: bytes, text: str, reason: Reason) -> None:
         raise ProtocolViolation(reason, f"topic of more than {TOPIC_LEVELS_MAX} levels")
 
 
+def shared_filter(pattern: str) -> tuple[str, str]:
+    """Group and filter of a shared subscription (§4.8.2); ("", pattern) for any other filter, and an empty filter where
+    a shared one is not well-formed [MQTT-4.8.2-1] [MQTT-4.8.2-2].
+    """
+    if not pattern.startswith("$share/"):
+        return "", pattern
+    _, group, *rest = pattern.split("/", 2)
+    if not group or "+" in group or "#" in group or not rest or not rest[0]:
+        return group or "$share", ""
+    return group, rest[0]
+
+
 def matches(pattern: str, topic: str) -> bool:
     """Whether a valid filter matches a valid topic name (§4.7.1); linear in their length. Wildcards at the first
     level do not match topics that begin with `$` [MQTT-4.7.2-1].

@@ -1,0 +1,1 @@
+"""Publish and subscribe: what outlives a connection, and who gets which message."""

@@ -1,0 +1,86 @@
+"""Retained messages of one tenant (§3.3.1.3): the last one of each topic, found by filter."""
+
+from collections.abc import Iterator
+
+from ringmain.gateway.broker.message import Message
+
+RETAINED_MAX = 100_000
+"""Topics of one tenant with a retained message; further ones are delivered and not kept. One a device and some."""
+
+
+class _Node:
+    __slots__ = ("below", "message")
+
+    def __init__(self) -> None:
+        self.below: dict[str, _Node] = {}
+        self.message: Message | None = None
+
+
+class Retained:
+    """A tree of topic levels."""
+
+    def __init__(self) -> None:
+        self._root = _Node()
+        self.count = 0
+
+    def put(self, message: Message) -> None:
+        """Keep it, in place of the one before."""
+        node = self._root
+        for level in message.topic.split("/"):
+            node = node.below.setdefault(level, _Node())
+        self.count += node.message is None
+        node.message = message
+
+    def get(self, topic: str) -> Message | None:
+        """The message of one topic."""
+        node: _Node | None = self._root
+        for level in topic.split("/"):
+            node = node.below.get(level) if node else None
+        return node.message if node else None
+
+    def remove(self, topic: str) -> bool:
+        """Forget it; whether there was one."""
+        path, levels = [self._root], topic.split("/")
+        for level in levels:
+            node = path[-1].below.get(level)
+            if node is None:
+                return False
+            path.append(node)
+        if path[-1].message is None:
+            return False
+        path[-1].message = None
+        self.count -= 1
+        for level, parent, node in zip(reversed(levels), reversed(path[:-1]), reversed(path[1:]), strict=True):
+            if node.below or node.message:
+                break
+            del parent.below[level]
+        return True
+
+    def match(self, pattern: str) -> list[Message]:
+        """Those that a filter covers, topics in order."""
+        return sorted(_walk(self._root, pattern.split("/"), 0), key=lambda message: message.topic)
+
+
+def _walk(node: _Node, levels: list[str], place: int) -> Iterator[Message]:
+    if place == len(levels):
+        if node.message:
+            yield node.message
+        return
+    level = levels[place]
+    if level == "#":
+        yield from _all(node, hidden=place == 0)
+    elif level == "+":
+        for name, below in node.below.items():
+            if place or not name.startswith("$"):
+                yield from _walk(below, levels, place + 1)
+    elif below_one := node.below.get(level):
+        yield from _walk(below_one, levels, place + 1)
+
+
+def _all(node: _Node, *, hidden: bool) -> Iterator[Message]:
+    """Everything from here down; at the root without what `$` hides [MQTT-4.7.2-1]."""
+    if node.message:
+        yield node.message
+    for name, below in node.below.items():
+        if not (hidden and name.startswith("$")):
+            yield from _all(below, hidden=False)
