@@ -85,7 +85,7 @@ class ServerMachine:
         self.in_flight = 0
         self.server_reference = ""
         """Where to go instead, for `close` and `refuse` with a reason that says so."""
-        self._known_name = False
+        self._confused = False
         self._out: list[bytes] = []
         self._chunks: list[bytes] = []
         self._held = self._wanted = 0
@@ -210,12 +210,16 @@ class ServerMachine:
         kind, flags = first >> 4, first & 15
         if kind == packets.CONNECT and self.phase is not Phase.EXPECT_CONNECT:
             raise ProtocolViolation(Reason.PROTOCOL_ERROR, "second CONNECT", "MQTT-3.1.0-2")
-        if flags != (2 if kind in _FLAGS_2 else 0):
+        if kind == packets.CONNACK or (kind == packets.AUTH and self.level < 5):
+            raise ProtocolViolation(Reason.PROTOCOL_ERROR, f"packet type {kind} from a client")
+        if kind == packets.AUTH:
+            raise ProtocolViolation(Reason.PROTOCOL_ERROR, "AUTH without an authentication method", "MQTT-4.12.0-1")
+        if flags != (2 if kind in _FLAGS_2 else 0) and not body.startswith(packets.OLD_NAME):
             raise ProtocolViolation(Reason.MALFORMED_PACKET, f"flags {flags:#x} of packet type {kind}", "MQTT-2.1.3-1")
         match kind:
             case packets.CONNECT:
                 self.level = self._publishes.level = 5 if body.startswith(packets.FIVE) else 4
-                self._known_name = body.startswith(packets.THREE_WITH_ANOTHER_LEVEL)
+                self._confused = body.startswith(packets.CONFUSED_VERSIONS)
                 self._connect(packets.read_connect(body), events)
             case packets.PINGREQ:
                 packets.read_pingreq(body)
@@ -226,13 +230,11 @@ class ServerMachine:
                 events.append(UnsubscribeAsked(*packets.read_unsubscribe(body, self.level)))
             case packets.PUBACK | packets.PUBREC | packets.PUBREL | packets.PUBCOMP:
                 self._acknowledged(kind, body, events)
+            case packets.SUBACK | packets.UNSUBACK | packets.PINGRESP:
+                raise ProtocolViolation(Reason.PROTOCOL_ERROR, f"packet type {kind} from a client")
             case packets.DISCONNECT:
                 events.append(self._disconnect(body))
                 return False
-            case packets.AUTH if self.level == 5:
-                raise ProtocolViolation(Reason.PROTOCOL_ERROR, "AUTH without an authentication method")
-            case _:
-                raise ProtocolViolation(Reason.PROTOCOL_ERROR, f"packet type {kind} from a client")
         return True
 
     def _subscribe(self, body: bytes, events: list[Event]) -> None:
@@ -462,6 +464,9 @@ class ServerMachine:
         return [Closed(Reason.KEEP_ALIVE_TIMEOUT, "no CONNECT in time", by_peer=False, publish_will=False)]
 
     def _violated(self, violation: ProtocolViolation) -> Closed:
+        if violation.silent:
+            phase, self.phase = self.phase, Phase.CLOSED
+            return Closed(violation.reason, str(violation), by_peer=False, publish_will=phase is Phase.CONNECTED)
         return self._end(violation.reason, str(violation))
 
     def _end(self, reason: Reason, detail: str) -> Closed:
@@ -477,7 +482,7 @@ class ServerMachine:
             found: dict[Property, Value] = {}
             if self.level == 5 and self.server_reference and reason in (Reason.USE_ANOTHER_SERVER, Reason.SERVER_MOVED):
                 found[Property.SERVER_REFERENCE] = self.server_reference
-            level = 5 if reason is Reason.UNSUPPORTED_PROTOCOL_VERSION and not self._known_name else self.level
+            level = 5 if reason is Reason.UNSUPPORTED_PROTOCOL_VERSION and not self._confused else self.level
             self._out.append(packets.write_connack(level, reason, found) or b"")
         return Closed(reason, detail, by_peer=False, publish_will=phase is Phase.CONNECTED)
 

@@ -10,9 +10,16 @@ import msgspec
 
 from ringmain.protocols.mqtt import properties, wire
 from ringmain.protocols.mqtt.properties import Properties, Property
-from ringmain.protocols.mqtt.reasons import CONNACK_311, NOT_IN_CONNACK, NOT_IN_DISCONNECT, ProtocolViolation, Reason
+from ringmain.protocols.mqtt.reasons import (
+    CONNACK_311,
+    NOT_IN_CONNACK,
+    NOT_IN_DISCONNECT,
+    ProtocolViolation,
+    Reason,
+    Unreadable,
+)
 from ringmain.protocols.mqtt.topics import topic_filter, topic_name
-from ringmain.protocols.mqtt.wire import Cursor
+from ringmain.protocols.mqtt.wire import Cursor, utf8
 
 FILTERS_MAX = 32
 """Filters in one SUBSCRIBE; a device's own tree has a handful."""
@@ -25,8 +32,11 @@ PINGREQ, PINGRESP, DISCONNECT, AUTH = 12, 13, 14, 15
 FIVE = b"\0\4MQTT\5"
 """How the body of a CONNECT of MQTT 5 begins: who came so far may be told what is wrong with the rest."""
 
-THREE_WITH_ANOTHER_LEVEL = b"\0\6MQIsdp\4"
-"""A client of 3.1 that says it is one of 3.1.1: it is refused in words of the former."""
+CONFUSED_VERSIONS = (b"\0\6MQIsdp\4", b"\0\4MQTT\3")
+"""Clients that mix up 3.1 and 3.1.1: they are refused in words of those. Any other version is one of after 5.0."""
+
+OLD_NAME = b"\0\6MQIsdp\3"
+"""MQTT 3.1, whose CONNECT may carry any flags in its first byte (3.1 §3.1)."""
 
 PINGRESP_BYTES = b"\xd0\x00"
 
@@ -73,29 +83,49 @@ def read_connect(body: bytes) -> Connect:
     MQTT 3.1: the same but for its name and its shorter client ids.
     """
     cursor = Cursor(body)
+    level, flags, keep_alive_s = _head(cursor)
+    has_user, has_password, has_will = flags & 0x80, flags & 0x40, flags & 0x04
+    found = properties.decode(cursor, properties.IN_CONNECT) if level == 5 else properties.NONE
+    if Property.AUTHENTICATION_DATA in found and Property.AUTHENTICATION_METHOD not in found:
+        raise ProtocolViolation(Reason.PROTOCOL_ERROR, "authentication data without a method", "MQTT-3.1.2.11.10")
+    client_id = _client_id(cursor)
+    will = _will(cursor, level, flags >> 3 & 3, retain=bool(flags & 0x20)) if has_will else None
+    try:
+        user_name = cursor.text() if has_user else None
+        password = cursor.binary() if has_password else None
+    except ProtocolViolation as violation:  # nobody can be told apart from an attacker here
+        raise Unreadable(violation.detail, violation.clause) from violation
+    _at_end(cursor)
+    return Connect(level, client_id, bool(flags & 2), keep_alive_s, will, user_name, password, found)
+
+
+def _client_id(cursor: Cursor) -> str:
+    raw = cursor.binary()
+    try:
+        return utf8(raw)
+    except ProtocolViolation as violation:
+        raise ProtocolViolation(Reason.CLIENT_IDENTIFIER_NOT_VALID, violation.detail, "MQTT-3.1.3-4") from violation
+
+
+def _head(cursor: Cursor) -> tuple[int, int, int]:
+    """Protocol level, flags and keep-alive (§3.1.2)."""
     name, level = cursor.binary(), cursor.byte()
     if (name == b"MQIsdp" and level != 3) or (name == b"MQTT" and level not in (4, 5)):
         raise ProtocolViolation(Reason.UNSUPPORTED_PROTOCOL_VERSION, f"protocol level {level}", "MQTT-3.1.2-2")
     if name not in (b"MQTT", b"MQIsdp"):
         raise ProtocolViolation(Reason.PROTOCOL_ERROR, "protocol name is not MQTT", "MQTT-3.1.2-1")
-    flags, keep_alive_s = cursor.byte(), cursor.two_bytes()
-    has_user, has_password, has_will = flags & 0x80, flags & 0x40, flags & 0x04
-    will_qos, will_retain = flags >> 3 & 3, bool(flags & 0x20)
+    try:
+        flags, keep_alive_s = cursor.byte(), cursor.two_bytes()
+    except ProtocolViolation as violation:
+        raise Unreadable(violation.detail, "MQTT-3.1.2") from violation
+    will_qos = flags >> 3 & 3
     if flags & 1 and level != 3:
         raise ProtocolViolation(Reason.MALFORMED_PACKET, "reserved connect flag is set", "MQTT-3.1.2-3")
-    if will_qos == 3 or (not has_will and (will_qos or will_retain)):
-        raise ProtocolViolation(Reason.MALFORMED_PACKET, "will flags contradict each other", "MQTT-3.1.2-11")
-    if level < 5 and has_password and not has_user:
+    if will_qos == 3 or (not flags & 0x04 and flags & 0x38):
+        raise Unreadable("will flags contradict each other", "MQTT-3.1.2-11")
+    if level < 5 and flags & 0x40 and not flags & 0x80:
         raise ProtocolViolation(Reason.MALFORMED_PACKET, "password without user name", "MQTT-3.1.2-22")
-    found = properties.decode(cursor, properties.IN_CONNECT) if level == 5 else properties.NONE
-    if Property.AUTHENTICATION_DATA in found and Property.AUTHENTICATION_METHOD not in found:
-        raise ProtocolViolation(Reason.PROTOCOL_ERROR, "authentication data without a method", "MQTT-3.1.2.11.10")
-    client_id = cursor.text()
-    will = _will(cursor, level, will_qos, retain=will_retain) if has_will else None
-    user_name = cursor.text() if has_user else None
-    password = cursor.binary() if has_password else None
-    _at_end(cursor)
-    return Connect(level, client_id, bool(flags & 2), keep_alive_s, will, user_name, password, found)
+    return level, flags, keep_alive_s
 
 
 def _will(cursor: Cursor, level: int, qos: int, *, retain: bool) -> Will:
@@ -122,8 +152,7 @@ def _packet_id(cursor: Cursor) -> int:
 def read_subscribe(body: bytes, level: int) -> tuple[int, tuple[Subscription, ...], Properties]:
     """SUBSCRIBE: packet identifier, filters, properties (§3.8)."""
     cursor = Cursor(body)
-    identifier = _packet_id(cursor)
-    found = properties.decode(cursor, properties.IN_SUBSCRIBE) if level == 5 else properties.NONE
+    identifier, found = _asked(cursor, level, properties.IN_SUBSCRIBE)
     asked: list[Subscription] = []
     while cursor.at < cursor.end:
         raw, options = cursor.binary(), cursor.byte()
@@ -134,6 +163,16 @@ def read_subscribe(body: bytes, level: int) -> tuple[int, tuple[Subscription, ..
     return identifier, tuple(asked), found
 
 
+def _asked(cursor: Cursor, level: int, allowed: frozenset[Property]) -> tuple[int, Properties]:
+    """What SUBSCRIBE and UNSUBSCRIBE begin with: packet identifier and properties."""
+    identifier = cursor.two_bytes()
+    if not identifier:
+        raise ProtocolViolation(Reason.MALFORMED_PACKET, "packet identifier is 0", "MQTT-2.2.1-3")
+    if level < 5:
+        return identifier, properties.NONE
+    return identifier, properties.decode(cursor, allowed, foreign=Reason.MALFORMED_PACKET)
+
+
 def _subscription(raw: bytes, options: int, level: int) -> Subscription:
     """MQTT 5 refuses a filter that is not well-formed with its SUBACK (§3.9.3); 3.1.1 knows no such answer."""
     qos, no_local = options & 3, bool(options & 4)
@@ -141,9 +180,11 @@ def _subscription(raw: bytes, options: int, level: int) -> Subscription:
     try:
         pattern = topic_filter(raw)
     except ProtocolViolation as violation:
-        if violation.reason is Reason.TOPIC_FILTER_INVALID and level == 5:
+        if violation.reason is not Reason.TOPIC_FILTER_INVALID:
+            raise
+        if level == 5:
             return Subscription("", qos, no_local, Reason.TOPIC_FILTER_INVALID, kept, handling)
-        raise
+        raise ProtocolViolation(Reason.MALFORMED_PACKET, violation.detail, violation.clause) from violation
     if no_local and pattern.startswith("$share/"):
         raise ProtocolViolation(Reason.PROTOCOL_ERROR, "no local on a shared subscription", "MQTT-3.8.3-4")
     return Subscription(pattern, qos, no_local, None, kept, handling)
@@ -152,7 +193,7 @@ def _subscription(raw: bytes, options: int, level: int) -> Subscription:
 def _counted(items: Sequence[object]) -> None:
     """[MQTT-3.8.3-2] [MQTT-3.10.3-2]: at least one; and our limit."""
     if not items:
-        raise ProtocolViolation(Reason.PROTOCOL_ERROR, "no topic filter", "MQTT-3.8.3-2")
+        raise ProtocolViolation(Reason.MALFORMED_PACKET, "no topic filter", "MQTT-3.8.3-2")
     if len(items) > FILTERS_MAX:
         raise ProtocolViolation(
             Reason.QUOTA_EXCEEDED, f"{len(items)} filters in one packet, the limit is {FILTERS_MAX}"
@@ -160,14 +201,12 @@ def _counted(items: Sequence[object]) -> None:
 
 
 def read_unsubscribe(body: bytes, level: int) -> tuple[int, tuple[str, ...]]:
-    """UNSUBSCRIBE: packet identifier and filters (§3.10). A filter that is not well-formed can not be held: ''."""
+    """UNSUBSCRIBE: packet identifier and filters (§3.10)."""
     cursor = Cursor(body)
-    identifier = _packet_id(cursor)
-    if level == 5:
-        properties.decode(cursor, properties.IN_UNSUBSCRIBE)
+    identifier, _ = _asked(cursor, level, properties.IN_UNSUBSCRIBE)
     filters = []
     while cursor.at < cursor.end:
-        filters.append(_subscription(cursor.binary(), 0, level).filter)
+        filters.append(_subscription(cursor.binary(), 0, 4).filter)
     _counted(filters)
     return identifier, tuple(filters)
 
@@ -200,7 +239,8 @@ def read_acknowledgement(kind: int, body: bytes, level: int) -> tuple[int, int]:
 
 def read_pingreq(body: bytes) -> None:
     """PINGREQ has nothing in it (§3.12)."""
-    _at_end(Cursor(body))
+    if body:
+        raise Unreadable(f"{len(body)} bytes in a PINGREQ", "MQTT-3.12.1")
 
 
 def read_disconnect(body: bytes, level: int) -> tuple[int, Properties]:

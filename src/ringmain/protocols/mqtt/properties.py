@@ -133,8 +133,8 @@ def _value(kind: int, cursor: Cursor) -> Value:
             return ((cursor.text(), cursor.text()),)
 
 
-def decode(cursor: Cursor, allowed: frozenset[Property]) -> Properties:
-    """The properties at the cursor, which moves behind them."""
+def decode(cursor: Cursor, allowed: frozenset[Property], *, foreign: Reason = Reason.PROTOCOL_ERROR) -> Properties:
+    """The properties at the cursor, which moves behind them. `foreign` is what one is that may not stand there."""
     length = cursor.variable()
     if not length:
         return NONE
@@ -150,7 +150,7 @@ def decode(cursor: Cursor, allowed: frozenset[Property]) -> Properties:
             raise ProtocolViolation(Reason.MALFORMED_PACKET, f"property 0x{number:02x} does not exist") from error
         value = _value(_TYPES[name], body)
         if name not in allowed:
-            raise ProtocolViolation(Reason.PROTOCOL_ERROR, f"{name.name} may not stand in this packet")
+            raise ProtocolViolation(foreign, f"{name.name} may not stand in this packet")
         if isinstance(value, tuple):
             pairs.extend(value)  # type: ignore[arg-type]  # only User Property is read as a tuple
             if len(pairs) > USER_PROPERTIES_MAX:

@@ -99,6 +99,18 @@ class ProtocolViolation(Exception):
 
     def __init__(self, reason: Reason, detail: str, clause: str = "") -> None:
         super().__init__(f"{detail} [{clause}]" if clause else detail)
+        self.silent = False
+        """Whether the peer is left without an answer."""
         self.reason = reason
         self.detail = detail
         self.clause = clause
+
+
+class Unreadable(ProtocolViolation):
+    """Where the packet ends, or who it comes from, can not be told any more: closed without a word, as §4.13.2 permits
+    and mosquitto does.
+    """
+
+    def __init__(self, detail: str, clause: str = "") -> None:
+        super().__init__(Reason.MALFORMED_PACKET, detail, clause)
+        self.silent = True

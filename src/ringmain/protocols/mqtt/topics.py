@@ -11,10 +11,10 @@ TOPIC_LEVELS_MAX = 8
 
 
 def topic_name(raw: bytes) -> str:
-    """A topic name a client may publish on. TOPIC_NAME_INVALID for wildcards, emptiness and over-length."""
+    """A topic name a client may publish on. MALFORMED_PACKET for wildcards, TOPIC_NAME_INVALID beyond our limits."""
     name = utf8(raw)
     if "+" in name or "#" in name:
-        raise ProtocolViolation(Reason.TOPIC_NAME_INVALID, "a topic name holds a wildcard", "MQTT-3.3.2-2")
+        raise ProtocolViolation(Reason.MALFORMED_PACKET, "a topic name holds a wildcard", "MQTT-3.3.2-2")
     _limits(raw, name, Reason.TOPIC_NAME_INVALID)
     return name
 

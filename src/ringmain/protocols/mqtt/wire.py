@@ -5,7 +5,7 @@ A `Cursor` walks one packet and never reads past its end: every way to run out o
 
 import re
 
-from ringmain.protocols.mqtt.reasons import ProtocolViolation, Reason
+from ringmain.protocols.mqtt.reasons import ProtocolViolation, Reason, Unreadable
 
 VARIABLE_INTEGER_MAX = 268_435_455
 
@@ -121,9 +121,9 @@ def long_length(data: bytes, at: int, end: int) -> tuple[int, int]:
         length |= (octet & 0x7F) << shift
         if not octet & 0x80:
             if not octet and shift:
-                raise ProtocolViolation(Reason.MALFORMED_PACKET, "remaining length is padded", "MQTT-1.5.5-1")
+                raise Unreadable("remaining length is padded", "MQTT-1.5.5-1")
             return length, place + 1
         shift += 7
     if end - at >= 4:
-        raise ProtocolViolation(Reason.MALFORMED_PACKET, "remaining length of more than four bytes", "MQTT-1.5.5-1")
+        raise Unreadable("remaining length of more than four bytes", "MQTT-1.5.5-1")
     return 0, 0
