@@ -163,7 +163,7 @@ class OpenAccess:
 
     def subscribes(self, pattern: str) -> Grant | Reason:
         """See `Access`."""
-        return Reason.NOT_AUTHORIZED if pattern in self._denied else Grant(pattern)
+        return Reason.UNSPECIFIED if pattern in self._denied else Grant(pattern)
 
     def receives(self, topic: str) -> bool:  # noqa: ARG002 - see above
         """See `Access`."""

@@ -83,6 +83,7 @@ class ServerMachine:
         self.level = 4
         self.connect: Connect | None = None
         self.in_flight = 0
+        self._recorded = 0
         self.server_reference = ""
         """Where to go instead, for `close` and `refuse` with a reason that says so."""
         self._confused = False
@@ -175,10 +176,11 @@ class ServerMachine:
         self._record_again()
         self.in_flight += len(batch.identifiers) - batch.identifiers.count(b"")
         events.append(batch)
-        if self.level == 5 and self.in_flight > self.limits.receive_maximum:
+        in_flight = self.in_flight + self._recorded
+        if self.level == 5 and in_flight > self.limits.receive_maximum:
             raise ProtocolViolation(
                 Reason.RECEIVE_MAXIMUM_EXCEEDED,
-                f"{self.in_flight} messages in flight, the limit is {self.limits.receive_maximum}",
+                f"{in_flight} messages in flight, the limit is {self.limits.receive_maximum}",
                 "MQTT-3.3.4-9",
             )
 
@@ -360,14 +362,22 @@ class ServerMachine:
                 continue
             self._out.append(packets.write_acknowledgement(packets.PUBREC, self.level, identifier, reason))
             known.recorded = True
+            self._recorded += 1
             if reason >= 0x80:
-                del unreleased[identifier]
+                self._forget(identifier)
 
     def complete(self, identifier: bytes) -> None:
         """PUBCOMP: that the message was released is durable."""
-        self._publishes.unreleased.pop(identifier, None)
+        self._forget(identifier)
         if self.phase is Phase.CONNECTED:
             self._out.append(packets.write_acknowledgement(packets.PUBCOMP, self.level, identifier))
+
+    def _forget(self, identifier: bytes) -> None:
+        """A message of QoS 2 is over, and counts no more against the receive maximum (§4.9). Those of an earlier
+        connection did not count.
+        """
+        known = self._publishes.unreleased.pop(identifier, None)
+        self._recorded -= known is not None and known.crc is not None
 
     def release_message(self, identifier: int) -> None:
         """PUBREL: that a message of ours was received is durable."""
