@@ -34,7 +34,8 @@ from ringmain.protocols.mqtt.events import (
     UnsubscribeAsked,
 )
 from ringmain.protocols.mqtt.handshake import number_of
-from ringmain.protocols.mqtt.machine import Sending, ServerMachine
+from ringmain.protocols.mqtt.machine import ServerMachine
+from ringmain.protocols.mqtt.outgoing import Sending
 from ringmain.protocols.mqtt.packets import Connect, Subscription
 from ringmain.protocols.mqtt.properties import Property, Value
 from ringmain.protocols.mqtt.reasons import Reason

@@ -23,7 +23,7 @@ from ringmain.gateway.broker.subscriptions import Held
 from ringmain.gateway.intake import Intake
 from ringmain.model.ids import TenantId
 from ringmain.protocols.mqtt import properties
-from ringmain.protocols.mqtt.machine import Sending
+from ringmain.protocols.mqtt.outgoing import Sending
 from ringmain.protocols.mqtt.packets import Will
 
 Key = tuple[TenantId, str, str]

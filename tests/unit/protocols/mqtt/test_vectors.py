@@ -2,7 +2,7 @@
 
 import pytest
 
-from ringmain.protocols.mqtt import packets
+from ringmain.protocols.mqtt import answers
 from ringmain.protocols.mqtt.events import (
     Closed,
     ConnectAsked,
@@ -88,15 +88,15 @@ def test_what_is_written(case):
     args = list(case["args"])
     match case["write"]:
         case "connack":
-            found = packets.write_connack(args[0], Reason(args[1]))
+            found = answers.write_connack(args[0], Reason(args[1]))
         case "pubacks":
-            found = packets.write_pubacks(args[0], [bytes.fromhex(it) for it in args[1]], *map(Reason, args[2:]))
+            found = answers.write_pubacks(args[0], [bytes.fromhex(it) for it in args[1]], *map(Reason, args[2:]))
         case "suback":
-            found = packets.write_suback(*args)
+            found = answers.write_suback(*args)
         case "unsuback":
-            found = packets.write_unsuback(*args)
+            found = answers.write_unsuback(*args)
         case "publish":
-            found = packets.write_publish(args[0], args[1], bytes.fromhex(args[2]), *args[3:])
+            found = answers.write_publish(args[0], args[1], bytes.fromhex(args[2]), *args[3:])
         case "disconnect":
-            found = packets.write_disconnect(Reason(args[0]), *args[1:])
+            found = answers.write_disconnect(Reason(args[0]), *args[1:])
     assert (found.hex() if found is not None else None) == case["hex"]
