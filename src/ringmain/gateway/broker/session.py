@@ -33,8 +33,6 @@ Key = tuple[TenantId, str, str]
 class Link(Protocol):
     """The connection of a session."""
 
-    client_id: str
-
     def deliver(self, waiting: Waiting, identifier: int) -> Sending:
         """Hand one message to the peer."""
         ...
