@@ -8,6 +8,7 @@ its own, and a message does not know any other.
 
 import asyncio
 import heapq
+import itertools
 import logging
 from collections.abc import Callable, Iterable, Sequence
 
@@ -81,6 +82,7 @@ class Broker:
         self._realms: dict[TenantId, Realm] = {}
         self._sessions: dict[Key, Session] = {}
         self._due: list[tuple[int, int, Session]] = []
+        self._looks = itertools.count()
         self._number = 0
         self.on_will: Callable[[Session, Message], bool] | None = None
         """Takes the wills of those whose messages are judged elsewhere; whether it has."""
@@ -155,7 +157,7 @@ class Broker:
         self._intake.record({session.record_key: session.record()}, then)
 
     def _look_at(self, session: Session, due_ms: int) -> None:
-        heapq.heappush(self._due, (due_ms, id(session), session))
+        heapq.heappush(self._due, (due_ms, next(self._looks), session))
 
     # -- sessions -------------------------------------------------------------------------------------------
 
