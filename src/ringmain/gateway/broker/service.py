@@ -90,7 +90,9 @@ class Broker:
     # -- start and time -------------------------------------------------------------------------------------
 
     async def load(self, queue: Queue) -> None:
-        """Read back what was kept. Whoever was connected is gone since now, and its will with it."""
+        """Read back what was kept. Whoever was connected is gone since now; its will comes with the next `tick`, when
+        everybody who has subscribed is here again.
+        """
         now_ms = self._clock.now_ms()
         by_number: dict[int, Session] = {}
         for key, value in await queue.records(SESSIONS):
@@ -127,7 +129,8 @@ class Broker:
             stored = record.will
             found = properties.decode(Cursor(stored.found), properties.IN_WILL) if stored.found else properties.NONE
             session.will = Will(stored.topic, stored.payload, stored.qos, stored.retain, stored.delay_s, found)
-            self._put_off_will(session, now_ms)
+            session.will_due_ms = session.gone_ms + min(stored.delay_s, session.expiry_s) * 1000
+            self._look_at(session, session.will_due_ms)
         for held in record.held:
             session.held[held.asked] = held
             self.realm(session.tenant).subscriptions.add(session, held)
