@@ -367,9 +367,20 @@ class Broker:
         """PUBREL came; `then` says PUBCOMP."""
         session.unreleased.discard(identifier)
         if session.is_kept:
-            self._intake.record({unreleased_key(session.number, identifier): None}, then)
+            self._intake.record(
+                {unreleased_key(session.number, identifier): None},
+                lambda failed: self._released(session, identifier, failed, then),
+            )
         else:
             then(None)
+
+    def _released(
+        self, session: Session, identifier: bytes, failed: Failed | None, then: Callable[[Failed | None], None]
+    ) -> None:
+        """Where that failed the record is still there, and the peer says PUBREL once more."""
+        if failed and not session.is_over:
+            session.unreleased.add(identifier)
+        then(failed)
 
     def untake(self, session: Session, identifiers: Iterable[bytes]) -> None:
         """Messages of QoS 2 that were refused after all: their identifiers are free."""

@@ -21,6 +21,7 @@ from ringmain.gateway.broker.message import (
 )
 from ringmain.gateway.broker.subscriptions import Held
 from ringmain.gateway.intake import Intake
+from ringmain.model.errors import Failed
 from ringmain.model.ids import TenantId
 from ringmain.protocols.mqtt import properties
 from ringmain.protocols.mqtt.outgoing import Sending
@@ -221,8 +222,15 @@ class Session:
             return
         self._intake.record(
             {queued_key(self.number, waiting.sequence): encode_waiting(waiting)},
-            lambda failed: None if failed else then(),
+            lambda failed: self._recorded(waiting, failed, then),
         )
+
+    def _recorded(self, waiting: Waiting, failed: Failed | None, then: Callable[[], None]) -> None:
+        """Where that failed it goes out once more on the next connection: the peer knows its identifier."""
+        if failed:
+            waiting.released = False
+        else:
+            then()
 
     def attach(self, link: Link, access: Access) -> None:
         """A connection has the session."""
