@@ -276,6 +276,8 @@ class MqttConnection:
 
         def then(failed: Failed | None) -> None:
             answers = [Reason.QUOTA_EXCEEDED if code < 0x80 else code for code in codes] if failed else codes
+            if failed and self._session:
+                self._filters.restore(self._session.held)
             self._machine.grant(event.identifier, list(answers))
             self.driver.flush()
             if heard and self._who and not failed:
@@ -291,7 +293,13 @@ class MqttConnection:
         codes = [Reason.SUCCESS if found else Reason.NO_SUBSCRIPTION_EXISTED for found in there]
 
         def then(failed: Failed | None) -> None:
-            self._machine.release(event.identifier, [Reason.QUOTA_EXCEEDED] * len(codes) if failed else list(codes))
+            if failed and self._session:
+                self._filters.restore(self._session.held)
+            if failed and self._machine.level != 5:  # its UNSUBACK has no word for it
+                self.end(Reason.SERVER_UNAVAILABLE, failed.detail)
+                return
+            refusal = [Reason.IMPLEMENTATION_SPECIFIC] * len(codes)  # §3.11.3 knows no quota
+            self._machine.release(event.identifier, refusal if failed else list(codes))
             self.driver.flush()
 
         if self._session:

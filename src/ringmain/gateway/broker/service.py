@@ -10,7 +10,7 @@ import asyncio
 import heapq
 import itertools
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from ringmain.gateway.broker.access import Access
 from ringmain.gateway.broker.message import (
@@ -274,18 +274,15 @@ class Broker:
         """Add subscriptions, each with its retain handling (§3.8.3.1). `then` is called when they are durable where
         they have to be; the retained messages follow it.
         """
-        tree = self.realm(session.tenant).subscriptions
         retained: list[tuple[Held, Message]] = []
+        before = {held.asked: session.held.get(held.asked) for held, _ in asked}
         for held, handling in asked:
             is_new = held.asked not in session.held
-            if not is_new:
-                tree.remove(session, session.held[held.asked])
-            session.held[held.asked] = held
-            tree.add(session, held)
+            self._hold(session, held.asked, held)
             if not held.group and (handling == 0 or (handling == 1 and is_new)):
                 retained += [(held, each) for each in self.realm(session.tenant).retained.match(held.filter)]
         if session.is_kept and asked:
-            self._record(session, then)
+            self._record(session, lambda failed: self._changed(session, before, failed, then))
         else:
             then(None)
         now_ms = self._clock.now_ms()
@@ -308,16 +305,37 @@ class Broker:
         self, session: Session, filters: Sequence[str], then: Callable[[Failed | None], None]
     ) -> list[bool]:
         """Take subscriptions away; which of them there were."""
-        tree = self.realm(session.tenant).subscriptions
-        found = [session.held.pop(each, None) for each in filters]
-        for held in found:
-            if held:
-                tree.remove(session, held)
+        before = {each: session.held.get(each) for each in filters}
+        found = [session.held.get(each) is not None and self._hold(session, each, None) for each in filters]
         if session.is_kept and any(found):
-            self._record(session, then)
+            self._record(session, lambda failed: self._changed(session, before, failed, then))
         else:
             then(None)
-        return [held is not None for held in found]
+        return found
+
+    def _hold(self, session: Session, asked: str, held: Held | None) -> bool:
+        """Have this in place of whatever the session had of that filter before."""
+        tree = self.realm(session.tenant).subscriptions
+        known = session.held.pop(asked, None)
+        if known:
+            tree.remove(session, known)
+        if held:
+            session.held[asked] = held
+            tree.add(session, held)
+        return True
+
+    def _changed(
+        self,
+        session: Session,
+        before: Mapping[str, Held | None],
+        failed: Failed | None,
+        then: Callable[[Failed | None], None],
+    ) -> None:
+        """Where that failed everything is as it was."""
+        if failed and not session.is_over:
+            for asked, held in before.items():
+                self._hold(session, asked, held)
+        then(failed)
 
     # -- messages -------------------------------------------------------------------------------------------
 
