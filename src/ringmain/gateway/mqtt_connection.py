@@ -347,6 +347,9 @@ class MqttConnection:
         """Connection: the device changed and may stay."""
         if self._who:
             self._who = self._door.pipeline.admit(principal)
+            self._filters.device, self._filters.access = principal.device, DeviceAccess(principal)
+            if self._session:
+                self._session.access = self._filters.access
 
     def notify(self, notice: str, body: bytes) -> bool:
         """Connection: at most once to each connection, at the best QoS of the filters that match; nothing is kept for

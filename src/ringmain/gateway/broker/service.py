@@ -250,6 +250,7 @@ class Broker:
         delay_s = min(will.delay_s, session.expiry_s)
         session.will_due_ms = now_ms + delay_s * 1000
         if delay_s:
+            session.access = None  # who it is and what it may do is asked anew then
             self._look_at(session, session.will_due_ms)
         else:
             self._publish_will(session)
