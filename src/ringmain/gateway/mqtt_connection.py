@@ -94,6 +94,8 @@ class MqttConnection:
             session.received(event.identifier, lambda: self._release(event.identifier))
         elif isinstance(event, Released) and session:
             self._door.broker.release(session, event.identifier, lambda failed: self._complete(event, failed))
+        elif isinstance(event, Released):
+            self._complete(event, None)
 
     def _published(self, event: Published) -> None:
         if self._claimant:
