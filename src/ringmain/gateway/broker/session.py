@@ -164,10 +164,9 @@ class Session:
         """A message whose commit, if it needs one, is done."""
         if self.is_over:
             self._settle(waiting)
-        elif waiting.qos or self._queue:
-            if waiting.qos or self.online:
-                self._queue.append(waiting)
-                self.pump(now_ms)
+        elif waiting.qos or (self._queue and self.online):
+            self._queue.append(waiting)
+            self.pump(now_ms)
         elif self.link and self._may(waiting) and not self.link.choked:
             self.link.deliver(waiting, 0)
             self.link.flush()
