@@ -300,8 +300,8 @@ class MqttConnection:
             if failed and self._machine.level != 5:  # its UNSUBACK has no word for it
                 self.end(Reason.SERVER_UNAVAILABLE, failed.detail)
                 return
-            refusal = [Reason.IMPLEMENTATION_SPECIFIC] * len(codes)  # §3.11.3 knows no quota
-            self._machine.release(event.identifier, refusal if failed else list(codes))
+            refusal = Reason.IMPLEMENTATION_SPECIFIC  # §3.11.3 knows no quota
+            self._machine.release(event.identifier, [refusal if failed else code for code in codes])
             self.driver.flush()
 
         if self._session:
