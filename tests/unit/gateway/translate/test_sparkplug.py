@@ -3,6 +3,7 @@
 import json
 import math
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
@@ -27,6 +28,7 @@ from ringmain.protocols.sparkplug.payload import encode_payload
 from ringmain.protocols.sparkplug.values import DataType, metric_of
 from ringmain.protocols.sparkplug.wire import bytes_field, integer_field
 
+VECTORS = Path(__file__).parents[3] / "vectors" / "sparkplug"
 NOW = 1_700_000_000_000
 SINCE = NOW - 1_000
 ACTIVE, PROVISIONED, SUSPENDED = LifecycleState.ACTIVE, LifecycleState.PROVISIONED, LifecycleState.SUSPENDED
@@ -415,6 +417,10 @@ def test_a_device_that_is_born_over_and_over_before_its_node_leaves_nothing_behi
     assert node.channels._channels == {}
 
 
-def test_notices_can_be_written():
-    desk = Desk().say("NDATA", short(1, 1.0), seq=7)
-    assert json.dumps(desk.details)
+def test_a_birth_that_another_implementation_wrote():
+    (made,) = json.loads((VECTORS / "pysparkplug.json").read_text(encoding="utf-8"))
+    desk = Desk().take("spBv1.0/g/NBIRTH/node", bytes.fromhex(made["hex"]))
+    numbers = [row for row in made["metrics"] if row[0][0] in "iufd" and row[2] is not None]
+    assert desk.readings == {(1, name, at): float(value) for name, _, value, _, at in numbers}
+    assert len(numbers) == 10
+    assert (desk.details, desk.counts) == ([], {Counted.TEXT: 1, Counted.NULL: 1})

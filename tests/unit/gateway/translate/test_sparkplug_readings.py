@@ -1,5 +1,6 @@
 """The judgement over one reading is that of a chunk's rows."""
 
+import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -27,8 +28,6 @@ class Delegates:
 
 @given(st.sampled_from(LifecycleState), SPANS, st.integers(0, 40) | st.just(INSTANT_MAX))
 def test_as_for_a_chunk(state, spans, at_ms):
-    import numpy as np
-
     standing = Standing(Device(2, "acme", "m", "generic", state, "main", 0, 12), GENERIC_PROFILE, spans)
     named = Named(GATEWAY, ("m",), Delegates(standing), Lanes())
     (verdict,) = named.judge(np.array([0]), np.array([at_ms])).tolist()
