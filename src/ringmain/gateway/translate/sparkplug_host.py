@@ -89,6 +89,7 @@ class SparkplugHost:
             self._nodes[device.key] = self._nodes.pop(device.key)
             if node.session.group != topic.group:
                 node.session = Session(topic.group)
+                node.channels.clear()
         elif node is None or node.session.group != topic.group:
             known, node = node, Node(topic.group)
             if known is None:
@@ -98,8 +99,6 @@ class SparkplugHost:
     def weigh(self, node: Node) -> None:
         """A node was born or died: forget others where there is no room for all."""
         declared = node.session.declared
-        if not declared:
-            node.channels.clear()
         self._declared += declared - node.declared
         node.declared = declared
         while self._declared > DECLARED_TOTAL_MAX or len(self._nodes) > NODES_MAX:

@@ -8,6 +8,7 @@ from ringmain.gateway.translate import sparkplug_host as module
 from ringmain.gateway.translate.sparkplug_counted import Counted
 from ringmain.gateway.translate.sparkplug_host import REBIRTH_INTERVAL_MS, SparkplugHost, rebirth_payload
 from ringmain.model.device import Device, LifecycleState
+from ringmain.protocols.sparkplug.births import Declared
 from ringmain.protocols.sparkplug.metric import Kind, Metric, Payload
 from ringmain.protocols.sparkplug.payload import decode_payload
 from ringmain.protocols.sparkplug.topics import MessageType, Topic
@@ -103,7 +104,9 @@ def test_a_node_is_followed_under_the_group_of_its_last_birth(desk):
     assert (other.session.declared, other is node) == (0, False)
     assert desk.node(1, "h", MessageType.NDEATH) is not node, "the will of a former group ends nothing"
     assert desk.node(1).session.declared == 1
+    node.channels.claim(Declared("", "a", 3), own=False)
     moved = desk.born(1, 3, "h")
+    assert moved.channels.sharing(Declared("", "a", 3), own=False) == ("", [])
     assert (moved is node, moved.session.group, moved.session.declared) == (True, "h", 3)
     assert desk.node(1, "g").session.declared == 0
 
