@@ -21,11 +21,12 @@ from ringmain.apps.logs import configure_logging
 from ringmain.apps.ownership import own
 from ringmain.apps.server.api.app import api
 from ringmain.apps.server.compose import House
-from ringmain.apps.server.doors import Sockets, http_server
+from ringmain.apps.server.doors import MQTT_PATH, MQTT_SUBPROTOCOL, Sockets, http_server, with_websockets
 from ringmain.apps.server.identity import Identity, load_or_create
 from ringmain.apps.server.stores import open_stores
 from ringmain.apps.sockets import BACKLOG, unix_socket
 from ringmain.transports.ssl_context import server_context
+from ringmain.transports.websocket import WebSocketEndpoint
 
 log = logging.getLogger(__name__)
 
@@ -58,11 +59,13 @@ async def _serve(config: Config, identity: Identity, sockets: Sockets) -> bool:
     gc.freeze()
     gc.set_threshold(100_000, 50, 50)
     ports = sockets.ports()
-    server = http_server(api(house.context(_addresses(config, ports))))
     try:
         async with asyncio.TaskGroup() as tasks:
             running = [tasks.create_task(work, name=name) for name, work in house.work()]
             door = house.mqtt_door(tasks)
+            websockets = {MQTT_PATH: WebSocketEndpoint(door.protocol, MQTT_SUBPROTOCOL)}
+            app = with_websockets(api(house.context(_addresses(config, ports))), websockets)
+            server = http_server(app, packet_bytes_max=config.mqtt.packet_bytes_max)
             running.append(tasks.create_task(house.release_left_behind(), name="left-behind"))
             local = unix_socket(config.socket_path)
             tls = server_context(identity.cert_path, identity.key_path, identity.ca_path)
@@ -99,6 +102,7 @@ def _addresses(config: Config, ports: dict[str, int]) -> tuple[tuple[str, str], 
         ("HTTP API", f"http://{config.http.host}:{ports['http']}/api/v1"),
         ("MQTT", f"mqtt://{config.mqtt.host}:{ports['mqtt']}"),
         ("MQTT over TLS", f"mqtts://{config.mqtt.tls_host}:{ports['mqtts']}"),
+        ("MQTT WebSocket", f"ws://{config.http.host}:{ports['http']}{MQTT_PATH}"),
     )
 
 
