@@ -3,7 +3,7 @@ yields is handed on together, and nothing in it is without a limit.
 
 Its message boundaries are not kept: whoever is served here reads a stream of bytes [MQTT-6.0.0-2].
 
-Left out, and why: permessage-deflate (RFC 7692) would take some 50 KB of memory per connection, let a small frame grow
+Left out, and why: permessage-deflate (RFC 7692) would take some 45 KB of memory per connection, let a small frame grow
 to the largest message, and compress secrets beside what others choose (CRIME), for payloads of a few hundred bytes.
 uvicorn's own pings too: the protocol inside has a keep-alive of its own, and while it is we who do not read, a pong
 would wait unread and a sound connection end for it. A peer's pings are answered.
