@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import paho.mqtt.client as paho
+import psutil
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 from tests.e2e.platform_process import PlatformProcess, ringmain
@@ -206,6 +207,30 @@ def test_a_list_revokes_who_is_connected_and_who_comes(site: Site) -> None:
     site.platform.post("/api/v1/platform/tls/reload")
     with Client(site, "bad", bad) as again:
         assert again.code == 0
+
+
+def test_a_revoked_client_that_does_not_listen_is_gone_as_soon(site: Site) -> None:
+    """Its TLS would have half a minute to answer our last word."""
+    waits = site.operator.client("waits", "default")
+
+    def sockets() -> int:
+        open_ones = psutil.Process(site.platform.pid).net_connections("tcp")
+        door = site.platform.ports.mqtts
+        return sum(1 for it in open_ones if it.laddr and it.raddr and it.laddr.port == door)
+
+    _wait(lambda: sockets() == 0)
+    with _silent(site, waits) as deaf:
+        _wait(lambda: sockets() == 1)
+        time.sleep(0.3)
+        deaf.send_signal(signal.SIGSTOP)
+        try:
+            site.crl.write_bytes(site.operator.crl([waits]))
+            site.platform.post("/api/v1/platform/tls/reload")
+            _wait(lambda: sockets() == 0, CUT_S_MAX)
+        finally:
+            deaf.kill()
+    site.crl.write_bytes(site.operator.crl())
+    site.platform.post("/api/v1/platform/tls/reload")
 
 
 @pytest.mark.parametrize(

@@ -138,7 +138,10 @@ def _announce(config: Config, identity: Identity, ports: dict[str, int]) -> None
     lines = [f"Ringmain {__version__} is up; its data is in {_shown(config.storage_dir)}"]
     lines += [f"  {what:<14} {where}" for what, where in _addresses(config, ports)]
     lines.append(f"  admin token    {_shown(identity.admin_token_path)}")
-    lines.append(f"  CA certificate {_shown(identity.ca_path)}   (pin MQTT clients to it)")
+    if config.tls.certificate:
+        lines.append(f"  certificate    {_shown(Path(config.tls.certificate))}   (MQTT over TLS)")
+    else:
+        lines.append(f"  CA certificate {_shown(identity.ca_path)}   (pin MQTT clients to it)")
     lines.append("  Ctrl-C ends it; everything acknowledged is on disk.")
     print("\n".join(lines), flush=True)  # noqa: T201 - the banner
 

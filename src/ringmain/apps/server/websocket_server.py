@@ -9,7 +9,8 @@ uvicorn's own pings too: the protocol inside has a keep-alive of its own, and wh
 would wait unread and a sound connection end for it. A peer's pings are answered.
 """
 
-from uvicorn._types import ASGISendEvent
+from typing import Any
+
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.frames import Frame
 from websockets.http11 import Request
@@ -83,7 +84,7 @@ class StreamWebSocket(WebSocketsSansIOProtocol):
             self.read_paused = True
             self.transport.pause_reading()
 
-    async def send(self, message: ASGISendEvent) -> None:
+    async def send(self, message: Any) -> None:
         """After our last word the peer has a moment for its own; then the socket goes, whatever it has not read."""
         await super().send(message)
         if message["type"] == "websocket.close" and self.close_timer is not None:
