@@ -7,7 +7,7 @@ the stores with itself.
 import asyncio
 import logging
 from collections.abc import Coroutine, Sequence
-from typing import Self
+from typing import Any, Self
 
 import msgspec
 
@@ -33,9 +33,11 @@ from ringmain.apps.server.gateways import GatewayRooms
 from ringmain.apps.server.identity import Identity
 from ringmain.apps.server.provisioning import ClaimDesk
 from ringmain.apps.server.stores import MAINTAINED_SIZES, Stores
+from ringmain.apps.server.tls import ServerTls
 from ringmain.gateway.connections import Connections
 from ringmain.gateway.http import TELEMETRY
 from ringmain.gateway.mqtt import MqttDoor
+from ringmain.gateway.mqtt_connection import MqttConnection
 from ringmain.metering.analytics import Analytics
 from ringmain.metering.billing import Billing
 from ringmain.metering.documents import Documents
@@ -56,6 +58,7 @@ from ringmain.services.lifecycle.claims import Claims, OnRedeemed
 from ringmain.services.lifecycle.service import Lifecycle
 from ringmain.services.lifecycle.tokens import TokenDigest
 from ringmain.services.sessions.service import Sessions
+from ringmain.transports.stream import StreamDriver
 
 log = logging.getLogger(__name__)
 
@@ -66,6 +69,9 @@ CATCH_UP_S = 600.0
 
 SLEEP_S_MAX = 30 * 86_400
 """A device may announce to be away for a month at most."""
+
+REVOKED_S_MAX = 0.8
+"""For the goodbye to a client whose certificate was revoked; within a second it is gone."""
 
 RELEASE_AGAIN_S = 1.0
 """After an activation the last quarantined readings are still on their way through the log: look again so often."""
@@ -78,7 +84,9 @@ class _Status(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class House:
     """The platform without its listeners."""
 
-    def __init__(self, config: Config, identity: Identity, stores: Stores, clock: Clock) -> None:
+    def __init__(
+        self, config: Config, identity: Identity, stores: Stores, clock: Clock, tls: ServerTls | None = None
+    ) -> None:
         self.config = config
         self.clock = clock
         self.stores = stores
@@ -94,6 +102,9 @@ class House:
         self.connections = Connections()
         self.tokens = TokenDigest(identity.pepper)
         self.issue = Issuer(identity.ca)
+        self.tls = tls
+        if tls:
+            tls.on_revoked = self._certificates_revoked
         self.on_redeemed: list[OnRedeemed] = []
         self.started_s = self.clock.monotonic_s()
         self.broken: asyncio.Event = asyncio.Event()
@@ -160,7 +171,8 @@ class House:
         )
 
     def _wire_front(self) -> None:
-        self.claim_desk = ClaimDesk(self.claims, self.connections, self.issue.ca_pem)
+        anchors = self.tls.anchors if self.tls else lambda: self.issue.ca_pem
+        self.claim_desk = ClaimDesk(self.claims, self.connections, anchors)
         self.front = Front(
             self.config,
             self.stores,
@@ -173,6 +185,7 @@ class House:
             self.claim_desk,
             self.clock,
             self,
+            self.tls,
             self.zones.note,
         )
         self.intake, self.pipeline, self.telemetry = self.front.intake, self.front.pipeline, self.front.telemetry
@@ -225,6 +238,7 @@ class House:
             maintained_sizes=MAINTAINED_SIZES,
             replay=self.replay,
             telemetry=self.telemetry,
+            tls_reload=self.tls.reload if self.tls else None,
             addresses=tuple(addresses),
         )
 
@@ -296,6 +310,19 @@ class House:
             self.connections.cut(device.key, Refused(code, f"device {device.id} is {device.state}"))
         elif PERMISSIONS[before].telemetry is Telemetry.QUARANTINED:
             self._tasks.create_task(self._release(device))
+
+    def _certificates_revoked(self, drivers: Sequence[StreamDriver[Any]]) -> None:
+        """Connections whose certificate is on a new list: whoever has signed in hears why, and nobody stays because it
+        does not listen.
+        """
+        refused = Refused("bad_credentials", "the client certificate was revoked", "sign in with another one")
+        ended = set(drivers)
+        for connection in self.connections.all():
+            if isinstance(connection, MqttConnection) and connection.driver in ended:
+                connection.cut(refused)
+        for driver in drivers:
+            driver.close()
+            asyncio.get_running_loop().call_later(REVOKED_S_MAX, driver.abort)
 
     async def _release(self, device: Device) -> None:
         """A device became active: its connections write to the store from now on, and what waited follows. What lies

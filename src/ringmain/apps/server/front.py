@@ -12,6 +12,7 @@ from ringmain.apps.server.books import Books
 from ringmain.apps.server.gateways import GatewayRooms
 from ringmain.apps.server.provisioning import ClaimDesk
 from ringmain.apps.server.stores import Stores
+from ringmain.apps.server.tls import ServerTls
 from ringmain.gateway.authenticate import Authenticator, OpenSignIn, SignIn
 from ringmain.gateway.broker.service import Broker
 from ringmain.gateway.connections import Connections
@@ -65,6 +66,7 @@ class Front:
         claim_desk: ClaimDesk,
         clock: Clock,
         news: News,
+        tls: ServerTls | None,
         on_admitted: Callable[[Device], None],
     ) -> None:
         self._config = config
@@ -81,7 +83,7 @@ class Front:
         self.broker = Broker(
             self.intake, clock, queue_max=config.mqtt.session_queue_max, on_dropped=books.message_dropped
         )
-        self.authenticator = Authenticator(stores.credentials, registry, stores.directory, tokens, clock)
+        self.authenticator = Authenticator(stores.credentials, registry, stores.directory, tokens, clock, tls)
         self.pipeline = Pipeline(
             self.intake,
             JsonTelemetry(),
