@@ -138,6 +138,10 @@ class Mqtt(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             " nowhere.",
         ),
     ] = ""
+    sparkplug_host: Annotated[
+        str,
+        Meta(pattern=r"^[^/+#]{1,64}$", description="Our id as a Sparkplug host application (`spBv1.0/STATE/{id}`)."),
+    ] = "ringmain"
     open_port: Annotated[
         Annotated[int, PORT] | None,
         Meta(

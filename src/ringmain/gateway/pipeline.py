@@ -83,6 +83,16 @@ class Translator(Protocol):
         ...
 
 
+class OfPrincipals(Protocol):
+    """What becomes of payloads whose translation needs more of the principal than its device."""
+
+    def translate(
+        self, batch: OpenBatch, who: Principal, payloads: Sequence[bytes], door: str, topic: str
+    ) -> Sequence[DeadLetter]:
+        """As `Translator.translate`."""
+        ...
+
+
 class Pipeline:
     """The steps and what they need. One of each gateway, shared by all doors.
 
@@ -97,6 +107,7 @@ class Pipeline:
         *,
         lanes: Lanes | None = None,
         translators: Mapping[Purpose, Translator] | None = None,
+        sparkplug: OfPrincipals | None = None,
         on_admitted: Callable[[Device], None],
         on_status: Callable[[DeviceKey, bytes], None],
         on_received: Callable[[str, int], None],
@@ -109,6 +120,7 @@ class Pipeline:
         self._on_received = on_received
         self._lanes = lanes or Lanes()
         self._translators = translators or {}
+        self._sparkplug = sparkplug
 
     def admit(self, principal: Principal) -> SignedIn:
         """The first stage: only `authenticate` makes principals. `Refused` where the state permits no telemetry."""
@@ -150,7 +162,8 @@ class Pipeline:
         if len(who.routes) >= TOPICS_REMEMBERED:
             who.routes.clear()
         found = route(who.principal, topic)
-        if found.purpose in BEYOND and found.purpose not in self._translators:
+        is_beyond = found.purpose in BEYOND and found.purpose not in self._translators
+        if is_beyond or (found.purpose is Purpose.SPARKPLUG and self._sparkplug is None):
             found = Route(Purpose.REJECT, found.topic, "unknown_topic")
         who.routes[topic] = found
         return found
@@ -167,6 +180,9 @@ class Pipeline:
             return self._told(
                 routed, translator.translate(self.intake.batch(), device, payloads, routed.door, to.topic)
             )
+        if to.purpose is Purpose.SPARKPLUG and self._sparkplug:
+            batch = self.intake.batch()
+            return self._told(routed, self._sparkplug.translate(batch, who.principal, payloads, routed.door, to.topic))
         if to.purpose is Purpose.TREE:
             self.intake.batch().messages += len(payloads)
             return Translated(routed.identifiers)

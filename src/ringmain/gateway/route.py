@@ -37,6 +37,7 @@ from enum import StrEnum
 
 import msgspec
 
+from ringmain.gateway.translate.sparkplug import refusal_of
 from ringmain.model.device import Device, Principal
 from ringmain.model.gateway import GATEWAY_PROFILE
 from ringmain.protocols.mqtt.topics import matches
@@ -50,6 +51,7 @@ class Purpose(StrEnum):
     CHUNKS = "chunks"
     REPORT = "report"
     CLAIMS = "claims"
+    SPARKPLUG = "sparkplug"
     TREE = "tree"
     """For whoever subscribes to it, and for nobody else."""
     REJECT = "reject"
@@ -82,25 +84,32 @@ GATEWAY_NOTICES = ("settings", "roster", "claims/answers")
 def route(principal: Principal, topic: bytes) -> Route:
     """The route of a topic name that is valid MQTT, for the device that signed in."""
     text = topic.decode()
-    if purpose := _ALIASES.get(topic):
+    if text.startswith("spBv1.0/"):
+        refusal = refusal_of(principal.device, text)
+        return Route(Purpose.REJECT, text, refusal) if refusal else Route(Purpose.SPARKPLUG, text)
+    if purpose := _ALIASES.get(topic) or _aliased(text):
         return Route(purpose, text)
-    if text in _THINGSBOARD or text.startswith(_THINGSBOARD_SAID):
-        return Route(Purpose.TREE, text)
     levels = text.split("/")
     name = text
     if len(levels) >= 3 and levels[0] == "devices":
         if levels[1] != principal.device.id:
             return Route(Purpose.REJECT, text, "foreign_device")
         name = "/".join(levels[2:])
-        if purpose := _OWN.get(name):
+        if purpose := _OWN.get(name) or _said(name):
             return Route(purpose, text)
-        if name == "attributes" or name.startswith(_SAID):
-            return Route(Purpose.TREE, text)
     if purpose := _GATEWAYS.get(name):
         if principal.device.profile == GATEWAY_PROFILE:
             return Route(purpose, text)
         return Route(Purpose.REJECT, text, "not_authorized")
     return Route(Purpose.REJECT, text, "unknown_topic")
+
+
+def _aliased(text: str) -> Purpose | None:
+    return Purpose.TREE if text in _THINGSBOARD or text.startswith(_THINGSBOARD_SAID) else None
+
+
+def _said(name: str) -> Purpose | None:
+    return Purpose.TREE if name == "attributes" or name.startswith(_SAID) else None
 
 
 def grants(device: Device, pattern: str) -> tuple[str, ...]:

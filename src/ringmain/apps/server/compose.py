@@ -245,6 +245,7 @@ class House:
     async def close(self) -> None:
         """Make durable what was accepted, store it, and release every file."""
         self.draining = True
+        self.front.goodbye()
         await self.intake.drain()
         try:
             await self.ingestion.finish()

@@ -14,6 +14,7 @@ from ringmain.apps.server.provisioning import ClaimDesk
 from ringmain.apps.server.stores import Stores
 from ringmain.apps.server.tls import ServerTls
 from ringmain.gateway.authenticate import Authenticator, OpenSignIn, SignIn
+from ringmain.gateway.broker.message import Message
 from ringmain.gateway.broker.service import Broker
 from ringmain.gateway.connections import Connections
 from ringmain.gateway.http import HttpTelemetry
@@ -23,6 +24,8 @@ from ringmain.gateway.pipeline import Pipeline
 from ringmain.gateway.route import Purpose
 from ringmain.gateway.translate.gateway_claims import GatewayClaims
 from ringmain.gateway.translate.json_telemetry import JsonTelemetry
+from ringmain.gateway.translate.sparkplug import SparkplugTelemetry
+from ringmain.gateway.translate.sparkplug_host import SparkplugHost
 from ringmain.model.device import Device, Principal
 from ringmain.model.errors import Failed
 from ringmain.model.ids import DeviceKey, TenantId
@@ -79,10 +82,13 @@ class Front:
         self._clock = clock
         self._claim_desk = claim_desk
         self.tasks: asyncio.TaskGroup | None = None
+        self._on_admitted = on_admitted
+        self._announced: set[TenantId] = set()
         self.intake = Intake(stores.queue, clock, books.committed, news.log_broken)
         self.broker = Broker(
             self.intake, clock, queue_max=config.mqtt.session_queue_max, on_dropped=books.message_dropped
         )
+        self.host = SparkplugHost(config.mqtt.sparkplug_host, self._say, books.sparkplug)
         self.authenticator = Authenticator(stores.credentials, registry, stores.directory, tokens, clock, tls)
         self.pipeline = Pipeline(
             self.intake,
@@ -95,7 +101,14 @@ class Front:
                     lambda gateway, payload: claim_desk.passed_on(gateway.key, payload, self._running())
                 ),
             },
-            on_admitted=on_admitted,
+            sparkplug=SparkplugTelemetry(
+                self.host,
+                gateways.service.standings,
+                gateways.lanes,
+                on_seen=gateways.seen,
+                on_gone=lambda _node, _devices: None,  # they are missed when they are due, as any device is
+            ),
+            on_admitted=self._admitted,
             on_status=news.status_said,
             on_received=books.received,
         )
@@ -168,6 +181,20 @@ class Front:
             connect_deadline_s=mqtt.connect_deadline_s,
             session_expiry_s_max=mqtt.session_expiry_s_max,
         )
+
+    def _admitted(self, device: Device) -> None:
+        """Somebody of a tenant is there: its Sparkplug nodes may know that their host is."""
+        if device.tenant not in self._announced:
+            self._announced.add(device.tenant)
+            self.host.announce([device.tenant], self._clock.now_ms())
+        self._on_admitted(device)
+
+    def _say(self, tenant: TenantId, topic: str, payload: bytes, qos: int, retain: bool) -> None:  # noqa: FBT001
+        self.broker.publish(tenant, Message(topic, payload, qos, retain))
+
+    def goodbye(self) -> None:
+        """What is said before the last commit."""
+        self.host.withdraw(self._clock.now_ms())
 
     async def _principal_of(self, key: DeviceKey) -> Principal | None:
         device = await self._registry.by_key(key)

@@ -90,6 +90,7 @@ class DeviceAccess:
         self.principal = principal
         self.tenant = principal.device.tenant
         self.owner = f"device/{principal.device.key}"
+        self._id = principal.device.id
         self._own = f"devices/{principal.device.id}/"
         self._notices = ("errors", "lifecycle", "settings", "roster", "claims/answers")
 
@@ -103,6 +104,8 @@ class DeviceAccess:
             return Grant(pattern)
         if pattern in self._notices:
             return Grant(self._own + pattern)
+        if self._is_told(pattern):
+            return Grant(pattern)
         for theirs, ours in _HEARD.items():
             if pattern == theirs or (theirs.endswith("/") and pattern.startswith(theirs)):
                 return Grant(self._own + ours + pattern[len(theirs) :], self._own + ours, theirs)
@@ -110,7 +113,16 @@ class DeviceAccess:
 
     def receives(self, topic: str) -> bool:
         """See `Access`."""
-        return topic.startswith(self._own)
+        return topic.startswith(self._own) or self._is_told(topic)
+
+    def _is_told(self, pattern: str) -> bool:
+        """Whether it reaches no further than what a Sparkplug host says to this node, and of itself."""
+        levels = pattern.split("/")
+        if levels[0] != "spBv1.0" or len(levels) < 3:
+            return False
+        if levels[1] == "STATE":
+            return True
+        return len(levels) >= 4 and levels[2] in ("NCMD", "DCMD") and levels[3] == self._id
 
 
 PLAIN = "apps/"
