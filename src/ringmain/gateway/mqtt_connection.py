@@ -128,7 +128,7 @@ class MqttConnection:
             content_types = [str(found.get(Property.CONTENT_TYPE, "")) for found in event.properties]
         messages = Authenticated(who, self._name, event.topics, event.payloads, event.identifiers, content_types)
         pipeline.uplink(messages, self)
-        if event.plain and not broker.listens(tenant):
+        if event.plain and not who.speaks and not broker.listens(tenant):
             return
         device_id = who.principal.device.id
         for place, topic in enumerate(event.topics):
@@ -166,7 +166,9 @@ class MqttConnection:
     ) -> bool:
         expires_ms = with_expiry(found, self._door.clock.now_ms()) if found else None
         message = Message(topic, payload, first >> 1 & 3, bool(first & 1), found, expires_ms)
-        return self._door.broker.publish(session.tenant, message, session)
+        heard = self._door.broker.publish(session.tenant, message, session)
+        self._door.attributes.said(session.tenant, message)
+        return heard
 
     def _may_publish(self, topic: str) -> Reason | None:
         """Fails closed: an error on our side is a refusal."""

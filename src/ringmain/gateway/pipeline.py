@@ -31,13 +31,15 @@ TOPICS_REMEMBERED = 256
 class SignedIn:
     """A principal with what it needs for every batch: its lane, and the routes it has used."""
 
-    __slots__ = ("device", "lane", "principal", "routes")
+    __slots__ = ("device", "lane", "principal", "routes", "speaks")
 
     def __init__(self, principal: Principal, lane: Lane) -> None:
         self.principal = principal
         self.device: DeviceKey = principal.device.key
         self.lane = lane
         self.routes: dict[bytes, Route] = {}
+        self.speaks = False
+        """Whether it has used a topic that is for nobody but those who listen."""
 
 
 class Authenticated(msgspec.Struct, frozen=True, gc=False):
@@ -166,6 +168,7 @@ class Pipeline:
         if is_beyond or (found.purpose is Purpose.SPARKPLUG and self._sparkplug is None):
             found = Route(Purpose.REJECT, found.topic, "unknown_topic")
         who.routes[topic] = found
+        who.speaks = who.speaks or found.purpose is Purpose.TREE
         return found
 
     def _translate(self, routed: Routed) -> Translated:

@@ -340,6 +340,10 @@ class Broker:
         self._send((session, waiting) for (session, _), waiting in copies.items())
         return bool(copies)
 
+    def keep(self, tenant: TenantId, message: Message) -> None:
+        """Retain a message without sending it to anybody."""
+        self._retain(tenant, self.realm(tenant), message)
+
     def count(self, tenant: TenantId, messages: int) -> None:
         """Messages of QoS 1 and 2 that clients have published, durably: so that a commit stands behind each of their
         acknowledgements, and none vanishes uncounted.
