@@ -15,7 +15,7 @@ from ringmain.gateway.columns import Lane, Lanes, OpenBatch
 from ringmain.gateway.connections import Connections
 from ringmain.gateway.intake import Depositor, Intake
 from ringmain.gateway.route import Purpose, Route, route
-from ringmain.gateway.translate.json_telemetry import JsonTelemetry
+from ringmain.gateway.translate.telemetry import TelemetryTranslator
 from ringmain.model.batch import DeadLetter
 from ringmain.model.device import PERMISSIONS, Device, Principal, Telemetry
 from ringmain.model.errors import Refused
@@ -41,13 +41,16 @@ class SignedIn:
 
 
 class Authenticated(msgspec.Struct, frozen=True, gc=False):
-    """Messages of somebody who signed in, as parallel lists; `identifiers` are the door's own names for them."""
+    """Messages of somebody who signed in, as parallel lists; `identifiers` are the door's own names for them, and
+    `content_types` what the door was told of each payload (empty: nothing), where it is told such things.
+    """
 
     who: SignedIn
     door: str
     topics: Sequence[bytes]
     payloads: Sequence[bytes]
     identifiers: list[bytes]
+    content_types: Sequence[str] | None = None
 
 
 class Routed(msgspec.Struct, frozen=True, gc=False):
@@ -58,6 +61,7 @@ class Routed(msgspec.Struct, frozen=True, gc=False):
     to: Route
     payloads: Sequence[bytes]
     identifiers: list[bytes]
+    content_types: Sequence[str] | None = None
 
 
 class Translated(msgspec.Struct, frozen=True, gc=False):
@@ -91,7 +95,7 @@ class Pipeline:
     def __init__(
         self,
         intake: Intake,
-        translator: JsonTelemetry,
+        translator: TelemetryTranslator,
         connections: Connections,
         *,
         lanes: Lanes | None = None,
@@ -131,18 +135,19 @@ class Pipeline:
 
     def _route(self, messages: Authenticated) -> Iterator[Routed]:
         """Messages by topic, in order. Nearly always there is but one."""
-        who, door, topics = messages.who, messages.door, messages.topics
+        who, door, topics, types = messages.who, messages.door, messages.topics, messages.content_types
         start, end = 0, len(topics)
         while start < end:
             topic = topics[start]
             to = who.routes.get(topic) or self._learn(who, topic)
             if not start and topics.count(topic) == end:
-                yield Routed(who, door, to, messages.payloads, messages.identifiers)
+                yield Routed(who, door, to, messages.payloads, messages.identifiers, types)
                 return
             stop = start + 1
             while stop < end and topics[stop] == topic:
                 stop += 1
-            yield Routed(who, door, to, messages.payloads[start:stop], messages.identifiers[start:stop])
+            payloads, identifiers = messages.payloads[start:stop], messages.identifiers[start:stop]
+            yield Routed(who, door, to, payloads, identifiers, types[start:stop] if types else None)
             start = stop
 
     def _learn(self, who: SignedIn, topic: bytes) -> Route:
@@ -157,10 +162,17 @@ class Pipeline:
     def _translate(self, routed: Routed) -> Translated:
         who, to, payloads = routed.who, routed.to, routed.payloads
         if to.purpose is Purpose.TELEMETRY:
-            batch = self.intake.batch()
-            return self._told(
-                routed, self._translator.translate(batch, who.lane, who.device, payloads, routed.door, to.topic)
+            dead = self._translator.translate(
+                self.intake.batch(),
+                who.lane,
+                who.principal.device,
+                payloads,
+                routed.door,
+                to.topic,
+                spelling=to.spelling,
+                content_types=routed.content_types,
             )
+            return self._told(routed, dead)
         if to.purpose in self._translators:
             translator, device = self._translators[to.purpose], who.principal.device
             return self._told(

@@ -5,6 +5,9 @@ The device's own tree; `{id}` is its own id, and the short forms mean the same:
 | publish | alias | what it is |
 |---|---|---|
 | `devices/{id}/telemetry` | `telemetry`, `v1/devices/me/telemetry` | readings |
+| `devices/{id}/telemetry/senml` | `telemetry/senml` | readings in SenML, as JSON or CBOR |
+| `devices/{id}/telemetry/msgpack` | `telemetry/msgpack` | readings in MessagePack |
+| `devices/{id}/telemetry/value/{channel}` | `telemetry/value/{channel}` | one number, as text |
 | `devices/{id}/status` | `status` | `{"sleep_s": 3600}`: the device will be away that long |
 
 | subscribe | alias | what comes |
@@ -33,6 +36,7 @@ from enum import StrEnum
 
 import msgspec
 
+from ringmain.gateway.translate.forms import UNSAID, Spelling, spelling_of
 from ringmain.model.device import Device, Principal
 from ringmain.model.gateway import GATEWAY_PROFILE
 from ringmain.protocols.mqtt.topics import matches
@@ -50,11 +54,14 @@ class Purpose(StrEnum):
 
 
 class Route(msgspec.Struct, frozen=True, gc=False):
-    """Where messages on one topic go. `reason` is the code of `model.errors` where they are rejected."""
+    """Where messages on one topic go. `reason` is the code of `model.errors` where they are rejected; `spelling` what
+    the topic says of payloads that are telemetry.
+    """
 
     purpose: Purpose
     topic: str
     reason: str = ""
+    spelling: Spelling = UNSAID
 
 
 _ALIASES = {
@@ -62,7 +69,7 @@ _ALIASES = {
     b"v1/devices/me/telemetry": Purpose.TELEMETRY,
     b"status": Purpose.STATUS,
 }
-_OWN = {"telemetry": Purpose.TELEMETRY, "status": Purpose.STATUS}
+_OWN = {"status": Purpose.STATUS}
 _GATEWAYS = {"chunks": Purpose.CHUNKS, "report": Purpose.REPORT, "claims": Purpose.CLAIMS}
 NOTICES = ("errors", "lifecycle")
 GATEWAY_NOTICES = ("settings", "roster", "claims/answers")
@@ -81,6 +88,8 @@ def route(principal: Principal, topic: bytes) -> Route:
         name = "/".join(levels[2:])
         if purpose := _OWN.get(name):
             return Route(purpose, text)
+    if spelling := spelling_of(name):
+        return Route(Purpose.TELEMETRY, text, spelling=spelling)
     if purpose := _GATEWAYS.get(name):
         if principal.device.profile == GATEWAY_PROFILE:
             return Route(purpose, text)

@@ -3,6 +3,7 @@
 import pytest
 
 from ringmain.gateway.route import GATEWAY_NOTICES, NOTICES, Purpose, grants, route
+from ringmain.gateway.translate.forms import UNSAID, Form, Spelling
 from ringmain.model.device import EDGE_PROFILE, GENERIC_PROFILE, Device, LifecycleState, Principal
 
 M1 = Principal(Device(1, "acme", "m1", "generic", LifecycleState.ACTIVE, "main", 0, 0), GENERIC_PROFILE)
@@ -27,6 +28,31 @@ def test_rejected(topic, reason):
 @pytest.mark.parametrize("topic", ["telemetry", "v1/devices/me/telemetry", "devices/m1/telemetry"])
 def test_telemetry(topic):
     assert route(M1, topic.encode()).purpose is Purpose.TELEMETRY
+
+
+@pytest.mark.parametrize("prefix", ["", "devices/m1/"])
+@pytest.mark.parametrize(
+    ("name", "spelling"),
+    [
+        ("telemetry", UNSAID),
+        ("telemetry/senml", Spelling(Form.SENML)),
+        ("telemetry/msgpack", Spelling(Form.MSGPACK)),
+        ("telemetry/value/power_w", Spelling(Form.VALUE, "power_w")),
+    ],
+)
+def test_telemetry_in_a_form(prefix, name, spelling):
+    found = route(M1, f"{prefix}{name}".encode())
+    assert (found.purpose, found.spelling) == (Purpose.TELEMETRY, spelling)
+
+
+@pytest.mark.parametrize(
+    ("topic", "reason"),
+    [("devices/m2/telemetry/senml", "foreign_device"), ("devices/m2/telemetry/value/a", "foreign_device"),
+     ("telemetry/value", "unknown_topic"), ("devices/m1/telemetry/x", "unknown_topic"),
+     ("v1/devices/me/telemetry/senml", "unknown_topic")],
+)  # fmt: skip
+def test_forms_stay_in_the_own_tree(topic, reason):
+    assert route(M1, topic.encode()).reason == reason
 
 
 @pytest.mark.parametrize("topic", ["status", "devices/m1/status"])

@@ -40,7 +40,7 @@ from ringmain.gateway.mqtt import MqttDoor
 from ringmain.gateway.pipeline import Pipeline
 from ringmain.gateway.route import Purpose
 from ringmain.gateway.translate.gateway_claims import GatewayClaims
-from ringmain.gateway.translate.json_telemetry import JsonTelemetry
+from ringmain.gateway.translate.telemetry import TelemetryTranslator
 from ringmain.metering.analytics import Analytics
 from ringmain.metering.billing import Billing
 from ringmain.metering.documents import Documents
@@ -170,7 +170,7 @@ class House:
         self.claim_desk = ClaimDesk(self.claims, self.connections, self.issue.ca_pem)
         self.pipeline = Pipeline(
             self.intake,
-            JsonTelemetry(),
+            TelemetryTranslator(),
             self.connections,
             lanes=self.gateways.lanes,
             translators={

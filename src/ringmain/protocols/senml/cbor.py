@@ -34,6 +34,13 @@ def resolve_pack(pack: object) -> list[Record]:
     return resolve([_named(raw) for raw in pack])
 
 
+def is_pack(item: object) -> bool:
+    """Whether a decoded item means to be a pack: an array whose first record has a name, its own or a base."""
+    if not isinstance(item, list | tuple) or not item or not isinstance(item[0], Mapping):
+        return False
+    return any(isinstance(item[0].get(label), str) for label in (LABELS["bn"], LABELS["n"], "bn", "n"))
+
+
 def decode_item(payload: bytes) -> object:
     """The one data item that the bytes are. SenmlError where they are none, or more than one."""
     stream = BytesIO(payload)
