@@ -103,6 +103,13 @@ class Mqtt(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         int,
         Meta(ge=1, le=300, description="Time a new connection has until its CONNECT is complete, TLS included."),
     ] = 10
+    decoders_dir: Annotated[
+        str,
+        Meta(
+            description="A directory with decoders of your own, `NAME.yaml` each; one goes before a built-in one of its"
+            " name. Empty: there are none. See `docs/protocols/decoders.md`.",
+        ),
+    ] = ""
     connections_max: Annotated[
         int,
         Meta(

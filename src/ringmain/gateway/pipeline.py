@@ -15,6 +15,7 @@ from ringmain.gateway.columns import Lane, Lanes, OpenBatch
 from ringmain.gateway.connections import Connections
 from ringmain.gateway.intake import Depositor, Intake
 from ringmain.gateway.route import Purpose, Route, route
+from ringmain.gateway.translate.decoded import DecodedTelemetry, Decoder, Decoders
 from ringmain.gateway.translate.telemetry import TelemetryTranslator
 from ringmain.model.batch import DeadLetter
 from ringmain.model.device import PERMISSIONS, Device, Principal, Telemetry
@@ -89,7 +90,8 @@ class Translator(Protocol):
 class Pipeline:
     """The steps and what they need. One of each gateway, shared by all doors.
 
-    `translators` are for purposes beyond telemetry and status; a topic whose purpose has none is unknown here.
+    `translators` are for purposes beyond telemetry and status; a topic whose purpose has none is unknown here. So are
+    the topics of decoders where there are no `decoders` or nothing is `decoded`.
     """
 
     def __init__(
@@ -100,6 +102,8 @@ class Pipeline:
         *,
         lanes: Lanes | None = None,
         translators: Mapping[Purpose, Translator] | None = None,
+        decoders: Decoders | None = None,
+        decoded: DecodedTelemetry | None = None,
         on_admitted: Callable[[Device], None],
         on_status: Callable[[DeviceKey, bytes], None],
         on_received: Callable[[str, int], None],
@@ -112,6 +116,8 @@ class Pipeline:
         self._on_received = on_received
         self._lanes = lanes or Lanes()
         self._translators = translators or {}
+        self._decoders = decoders
+        self._decoded = decoded
 
     def admit(self, principal: Principal) -> SignedIn:
         """The first stage: only `authenticate` makes principals. `Refused` where the state permits no telemetry."""
@@ -153,10 +159,17 @@ class Pipeline:
     def _learn(self, who: SignedIn, topic: bytes) -> Route:
         if len(who.routes) >= TOPICS_REMEMBERED:
             who.routes.clear()
-        found = route(who.principal, topic)
+        found = who.routes[topic] = self.route(who.principal, topic)
+        return found
+
+    def route(self, principal: Principal, topic: bytes) -> Route:
+        """The route of a topic in this composition."""
+        if self._decoders is None or self._decoded is None:
+            found = route(principal, topic)
+        else:
+            found = route(principal, topic, self._decoders.takes)
         if found.purpose in BEYOND and found.purpose not in self._translators:
-            found = Route(Purpose.REJECT, found.topic, "unknown_topic")
-        who.routes[topic] = found
+            return Route(Purpose.REJECT, found.topic, "unknown_topic")
         return found
 
     def _translate(self, routed: Routed) -> Translated:
@@ -173,6 +186,11 @@ class Pipeline:
                 content_types=routed.content_types,
             )
             return self._told(routed, dead)
+        if to.purpose is Purpose.DECODED and (decoder := self._decoder_of(who.principal)) and self._decoded:
+            batch, device = self.intake.batch(), who.principal.device
+            return self._told(
+                routed, self._decoded.translate(batch, who.lane, device, payloads, routed.door, to.topic, decoder)
+            )
         if to.purpose in self._translators:
             translator, device = self._translators[to.purpose], who.principal.device
             return self._told(
@@ -185,6 +203,9 @@ class Pipeline:
         self.reject(who.device, to.reason, len(payloads))
         self._tell(who.device, to, to.reason, f"topic {to.topic}", len(payloads), kept="not at all")
         return Translated(routed.identifiers, to.reason)
+
+    def _decoder_of(self, principal: Principal) -> Decoder | None:
+        return self._decoders.named(principal.profile.decoder) if self._decoders else None
 
     def _told(self, routed: Routed, dead: Sequence[DeadLetter]) -> Translated:
         if dead:

@@ -29,9 +29,13 @@ A gateway (a device of that profile) has more of both:
 | `devices/{id}/roster` | `roster` | whom it speaks for: at once, and when that changes |
 | `devices/{id}/claims/answers` | `claims/answers` | what became of a claim: `{"id": n, "answer": {...}}` |
 
+A device whose profile names a decoder also publishes on the topics that the decoder takes: see
+`docs/protocols/decoders.md`. The tree above comes first, and nobody's decoder reaches into it.
+
 A filter with wildcards is granted where it stays inside `devices/{id}/`.
 """
 
+from collections.abc import Callable
 from enum import StrEnum
 
 import msgspec
@@ -46,6 +50,7 @@ class Purpose(StrEnum):
     """What is to be done with the messages of a topic."""
 
     TELEMETRY = "telemetry"
+    DECODED = "decoded"
     STATUS = "status"
     CHUNKS = "chunks"
     REPORT = "report"
@@ -75,7 +80,11 @@ NOTICES = ("errors", "lifecycle")
 GATEWAY_NOTICES = ("settings", "roster", "claims/answers")
 
 
-def route(principal: Principal, topic: bytes) -> Route:
+Takes = Callable[[str, str], bool]
+"""Whether the decoder of that name has a filter for a topic."""
+
+
+def route(principal: Principal, topic: bytes, takes: Takes = lambda _decoder, _topic: False) -> Route:
     """The route of a topic name that is valid MQTT, for the device that signed in."""
     text = topic.decode()
     if purpose := _ALIASES.get(topic):
@@ -94,6 +103,8 @@ def route(principal: Principal, topic: bytes) -> Route:
         if principal.device.profile == GATEWAY_PROFILE:
             return Route(purpose, text)
         return Route(Purpose.REJECT, text, "not_authorized")
+    if principal.profile.decoder and takes(principal.profile.decoder, text):
+        return Route(Purpose.DECODED, text)
     return Route(Purpose.REJECT, text, "unknown_topic")
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from ringmain.apps.config import Mqtt
 from ringmain.gateway import mqtt, provisioning, route
-from ringmain.gateway.translate import bulk, gateway_report, samples, telemetry
+from ringmain.gateway.translate import bulk, gateway_report, samples, values
 from ringmain.model.errors import ERRORS
 from ringmain.protocols.mqtt import machine, packets, properties, topics
 from ringmain.protocols.mqtt.reasons import Reason
@@ -33,7 +33,7 @@ def row(start):
         ("subscriptions", [mqtt.SUBSCRIPTIONS_MAX]),
         ("channels", [samples.CHANNELS_PER_MESSAGE_MAX]),
         ("readings of a payload", [samples.READINGS_PER_PAYLOAD_MAX]),
-        ("characters of a plain value", [telemetry.VALUE_LENGTH_MAX]),
+        ("characters of a plain value", [values.VALUE_LENGTH_MAX]),
         ("readings of a chunk", [bulk.CHUNK_READINGS_MAX]),
         ("a gateway's report", [gateway_report.REPORT_BYTES_MAX]),
         ("a request on", [provisioning.REQUEST_BYTES_MAX]),

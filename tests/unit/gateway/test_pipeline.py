@@ -3,8 +3,12 @@
 import msgspec
 import pytest
 
+from ringmain.gateway.columns import Lanes
 from ringmain.gateway.pipeline import BEYOND, Authenticated
 from ringmain.gateway.route import Purpose
+from ringmain.gateway.translate.decoded import DecodedTelemetry
+from ringmain.gateway.translate.decoder_files import Decoders
+from ringmain.gateway.translate.placing import Arrivals
 from ringmain.model.batch import DeadLetter
 from ringmain.model.device import EDGE_PROFILE, LifecycleState, Principal
 from ringmain.ports.registry import NewDevice
@@ -83,6 +87,37 @@ class TestForms:
         )  # fmt: skip
         assert [len(each.dead_letters) for each in done] == [1, 1]
         assert gateway.intake.batch().readings() == 1
+
+
+class TestDecoders:
+    @pytest.fixture
+    async def tasmota(self, gateway):
+        (device,) = await gateway.registry.add(
+            "default", [NewDevice("plug", "tasmota", LifecycleState.ACTIVE, token_digest=b"tok")], 0
+        )
+        gateway.pipeline._decoders = Decoders()
+        gateway.pipeline._decoded = DecodedTelemetry(Arrivals(), Lanes())
+        return device
+
+    async def test_what_a_device_says_in_its_own_topics(self, gateway, tasmota, dial, turns):
+        peer = await dial(5, user="plug", token="tok")
+        peer.publish(b'{"ENERGY":{"Total":1.5,"Power":60}}', 1, "tele/plug/SENSOR")
+        peer.publish(b"Sometimes", 2, "tele/plug/LWT")
+        peer.publish(b'{"ts":5,"a":1}', 3, "telemetry")
+        peer.publish(b"1", 4, "shellies/x/relay/0/power")
+        await turns()
+        assert peer.acknowledged() == [(1, 0), (2, 0), (3, 0), (4, 0x90)]
+        found = {(channel, value) for device, channel, _, value in gateway.stored() if device == tasmota.key}
+        assert found == {("energy_wh", 1500), ("power_w", 60.0), ("a", 1.0)}
+        assert gateway.dead() == [(tasmota.key, b"Sometimes")]
+        assert gateway.rejected() == [(tasmota.key, "unknown_topic", 1)]
+
+    async def test_a_composition_without_decoders_knows_no_such_topic(self, gateway, tasmota, dial, turns):
+        gateway.pipeline._decoders = None
+        peer = await dial(5, user="plug", token="tok")
+        peer.publish(b"Online", 1, "tele/plug/LWT")
+        await turns()
+        assert peer.acknowledged() == [(1, 0x90)]
 
 
 class TestPurposes:

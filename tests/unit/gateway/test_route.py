@@ -4,7 +4,7 @@ import pytest
 
 from ringmain.gateway.route import GATEWAY_NOTICES, NOTICES, Purpose, grants, route
 from ringmain.gateway.translate.forms import UNSAID, Form, Spelling
-from ringmain.model.device import EDGE_PROFILE, GENERIC_PROFILE, Device, LifecycleState, Principal
+from ringmain.model.device import EDGE_PROFILE, GENERIC_PROFILE, Device, LifecycleState, Principal, Profile
 
 M1 = Principal(Device(1, "acme", "m1", "generic", LifecycleState.ACTIVE, "main", 0, 0), GENERIC_PROFILE)
 
@@ -78,6 +78,28 @@ def test_its_whole_tree(pattern):
 def test_one_notice(notice):
     for pattern in (notice, f"devices/m1/{notice}", f"devices/m1/{notice}/#"):
         assert grants(M1.device, pattern) == (notice,)
+
+
+class TestDecoders:
+    T1 = Principal(M1.device, Profile("tasmota", decoder="tasmota"))
+
+    @staticmethod
+    def takes(decoder, topic):
+        return (decoder, topic.split("/")[0]) in {("tasmota", "tele"), ("tasmota", "devices"), ("tasmota", "status")}
+
+    def test_topics_of_the_decoder_that_the_profile_names(self):
+        assert route(self.T1, b"tele/x/SENSOR", self.takes).purpose is Purpose.DECODED
+        assert route(self.T1, b"stat/x/SENSOR", self.takes).reason == "unknown_topic"
+        assert route(M1, b"tele/x/SENSOR", self.takes).reason == "unknown_topic"
+        assert route(self.T1, b"tele/x/SENSOR").reason == "unknown_topic"
+
+    @pytest.mark.parametrize(
+        ("topic", "purpose"),
+        [("devices/m2/telemetry", Purpose.REJECT), ("status", Purpose.STATUS), ("telemetry", Purpose.TELEMETRY),
+         ("devices/m1/status", Purpose.STATUS), ("chunks", Purpose.REJECT)],
+    )  # fmt: skip
+    def test_our_own_tree_comes_first(self, topic, purpose):
+        assert route(self.T1, topic.encode(), self.takes).purpose is purpose
 
 
 class TestGateways:

@@ -13,6 +13,7 @@ import msgspec
 
 from ringmain import __version__
 from ringmain.apps.config import Config
+from ringmain.apps.config_error import ConfigError
 from ringmain.apps.observe import Metrics, new_metrics
 from ringmain.apps.server.announced import AnnouncedRegistry
 from ringmain.apps.server.api.context import Context
@@ -39,6 +40,9 @@ from ringmain.gateway.intake import Intake
 from ringmain.gateway.mqtt import MqttDoor
 from ringmain.gateway.pipeline import Pipeline
 from ringmain.gateway.route import Purpose
+from ringmain.gateway.translate.decoded import DecodedTelemetry
+from ringmain.gateway.translate.decoder_files import Decoders
+from ringmain.gateway.translate.decoder_paths import DecoderError
 from ringmain.gateway.translate.gateway_claims import GatewayClaims
 from ringmain.gateway.translate.telemetry import TelemetryTranslator
 from ringmain.metering.analytics import Analytics
@@ -47,7 +51,6 @@ from ringmain.metering.documents import Documents
 from ringmain.metering.street import Street
 from ringmain.model.device import PERMISSIONS, Device, LifecycleState, Principal, Telemetry
 from ringmain.model.errors import Failed, Refused
-from ringmain.model.gateway import GATEWAY_PROFILE
 from ringmain.model.ids import DEFAULT_TENANT, DeviceKey, Offset
 from ringmain.model.site import Site
 from ringmain.ports.clock import Clock
@@ -168,9 +171,11 @@ class House:
         self.intake = Intake(self.queue, self.clock, self.books.committed, self._log_broken)
         self.authenticator = Authenticator(self.credentials, self.registry, self.directory, self.tokens, self.clock)
         self.claim_desk = ClaimDesk(self.claims, self.connections, self.issue.ca_pem)
+        translator = TelemetryTranslator()
+        gateways = self.gateways
         self.pipeline = Pipeline(
             self.intake,
-            TelemetryTranslator(),
+            translator,
             self.connections,
             lanes=self.gateways.lanes,
             translators={
@@ -179,6 +184,8 @@ class House:
                     lambda gateway, payload: self.claim_desk.passed_on(gateway.key, payload, self._tasks)
                 ),
             },
+            decoders=self._decoders(),
+            decoded=DecodedTelemetry(translator.arrivals, gateways.lanes, gateways.service.standings, gateways.seen),
             on_admitted=self.zones.note,
             on_status=self._status_said,
             on_received=self.books.received,
@@ -191,6 +198,18 @@ class House:
             body_bytes_max=self.config.http.body_bytes_max,
             on_refused=self.books.refused,
         )
+
+    def _decoders(self) -> Decoders:
+        """The operator's own are read now: with one that can not be used, the platform does not start."""
+        decoders = Decoders(self.config.mqtt.decoders_dir)
+        if self.config.mqtt.decoders_dir:
+            try:
+                decoders.check()
+            except DecoderError as error:
+                raise ConfigError(
+                    f"{error} - in `$.mqtt.decoders_dir`", "docs/protocols/decoders.md says what a decoder may say"
+                ) from error
+        return decoders
 
     def work(self) -> Sequence[tuple[str, Coroutine[None, None, None]]]:
         """What runs as long as the house is open, by name."""
@@ -374,8 +393,11 @@ class House:
         profile = await self.directory.profile(device.tenant, device.profile) if device else None
         if device is None or profile is None:
             raise Refused("not_found", "the device of this dead letter is not known", "it stays where it is")
-        topic = letter.topic.encode() if device.profile == GATEWAY_PROFILE else TELEMETRY
-        answer = await self.telemetry.take(Principal(device, profile), letter.payload, topic)
+        principal, topic = Principal(device, profile), letter.topic.encode()
+        # A chunk's letter has the topic of its gateway, and readings of the device as plain telemetry.
+        if self.pipeline.route(principal, topic).purpose is Purpose.REJECT:
+            topic = TELEMETRY
+        answer = await self.telemetry.take(principal, letter.payload, topic)
         return Replayed(answer.received, answer.accepted, answer.rejected, answer.dead_lettered)
 
     async def watch(self) -> None:

@@ -6,7 +6,6 @@ is read one by one: its form is found (`forms`), its bytes become samples, and t
 which.
 """
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
@@ -17,13 +16,11 @@ from ringmain.gateway.translate.json_lines import take_lines
 from ringmain.gateway.translate.placing import Arrivals, place, rows_of
 from ringmain.gateway.translate.samples import PayloadRefused, Sample, samples_of
 from ringmain.gateway.translate.senml import samples_of_records
+from ringmain.gateway.translate.values import value_of
 from ringmain.model.batch import DeadLetter
 from ringmain.model.device import Device, Profile
 from ringmain.protocols.senml.json import decode as decode_senml_json
 from ringmain.protocols.senml.records import SenmlError
-
-VALUE_LENGTH_MAX = 64
-"""Characters of a plain value: a double has at most 24, and who pads it pads it less."""
 
 DETAIL_MAX = 500
 """Characters of a dead letter's detail."""
@@ -31,8 +28,6 @@ DETAIL_MAX = 500
 NOT_DECODED = (msgspec.DecodeError, UnicodeDecodeError, RecursionError, PayloadRefused, ChannelRefused, SenmlError)
 """What reading one payload may raise; all of it is the sender's doing."""
 
-_VALUE = re.compile(r"[+-]?(\d+)(\.\d*)?([eE][+-]?\d{1,3})?\Z")
-_WORDS = {"true": 1, "false": 0}
 _SENML_CBOR = Spelling(Form.SENML_CBOR)
 _PLAIN = {Form.UNSAID, Form.JSON}
 _decode_json = msgspec.json.Decoder().decode
@@ -99,19 +94,6 @@ def letter_of(error: Exception, batch: OpenBatch, device: Device, payload: bytes
     reason = error.reason if isinstance(error, PayloadRefused | ChannelRefused) else "undecodable_payload"
     detail = str(error) or "nested too deeply"
     return DeadLetter(device.key, batch.received_ms, door, topic, payload, reason, detail[:DETAIL_MAX])
-
-
-def value_of(text: bytes) -> int | float:
-    """The number that a plain value is. PayloadRefused where it is none."""
-    if len(text) > VALUE_LENGTH_MAX:
-        raise PayloadRefused(f"a plain value of {len(text)} bytes, at most {VALUE_LENGTH_MAX}")
-    word = text.decode().strip()
-    if word.lower() in _WORDS:
-        return _WORDS[word.lower()]
-    found = _VALUE.match(word)
-    if not found or not word.isascii():
-        raise PayloadRefused(f"{word[:40]!r} is no number")
-    return int(word) if found[2] is None and found[3] is None else float(word)
 
 
 def _read_json(payload: bytes, device: Device, profile: Profile, _: Spelling) -> list[Sample]:
