@@ -161,6 +161,13 @@ class Mqtt(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             " it. In the environment: separated by commas.",
         ),
     ] = ("test/nosubscribe",)
+    decoders_dir: Annotated[
+        str,
+        Meta(
+            description="A directory with decoders of your own, `NAME.yaml` each; one goes before a built-in one of its"
+            " name. Empty: there are none. See `docs/protocols/decoders.md`.",
+        ),
+    ] = ""
     connections_max: Annotated[
         int,
         Meta(

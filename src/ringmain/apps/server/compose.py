@@ -38,13 +38,13 @@ from ringmain.gateway.connections import Connections
 from ringmain.gateway.http import TELEMETRY
 from ringmain.gateway.mqtt import MqttDoor
 from ringmain.gateway.mqtt_connection import MqttConnection
+from ringmain.gateway.route import Purpose
 from ringmain.metering.analytics import Analytics
 from ringmain.metering.billing import Billing
 from ringmain.metering.documents import Documents
 from ringmain.metering.street import Street
 from ringmain.model.device import PERMISSIONS, Device, LifecycleState, Principal, Telemetry
 from ringmain.model.errors import Failed, Refused
-from ringmain.model.gateway import GATEWAY_PROFILE
 from ringmain.model.ids import DEFAULT_TENANT, DeviceKey, Offset
 from ringmain.model.site import Site
 from ringmain.ports.clock import Clock
@@ -370,8 +370,11 @@ class House:
         profile = await self.directory.profile(device.tenant, device.profile) if device else None
         if device is None or profile is None:
             raise Refused("not_found", "the device of this dead letter is not known", "it stays where it is")
-        topic = letter.topic.encode() if device.profile == GATEWAY_PROFILE else TELEMETRY
-        answer = await self.telemetry.take(Principal(device, profile), letter.payload, topic)
+        principal, topic = Principal(device, profile), letter.topic.encode()
+        # A chunk's letter has the topic of its gateway, and readings of the device as plain telemetry.
+        if self.pipeline.route(principal, topic).purpose is Purpose.REJECT:
+            topic = TELEMETRY
+        answer = await self.telemetry.take(principal, letter.payload, topic)
         return Replayed(answer.received, answer.accepted, answer.rejected, answer.dead_lettered)
 
     async def watch(self) -> None:

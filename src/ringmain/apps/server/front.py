@@ -7,6 +7,7 @@ from typing import Protocol
 import msgspec
 
 from ringmain.apps.config import Config
+from ringmain.apps.config_error import ConfigError
 from ringmain.apps.server.announced import AnnouncedRegistry
 from ringmain.apps.server.books import Books
 from ringmain.apps.server.gateways import GatewayRooms
@@ -22,10 +23,13 @@ from ringmain.gateway.intake import Intake
 from ringmain.gateway.mqtt import DeviceWills, MqttDoor
 from ringmain.gateway.pipeline import Pipeline
 from ringmain.gateway.route import Purpose
+from ringmain.gateway.translate.decoded import DecodedTelemetry
+from ringmain.gateway.translate.decoder_files import Decoders
+from ringmain.gateway.translate.decoder_paths import DecoderError
 from ringmain.gateway.translate.gateway_claims import GatewayClaims
-from ringmain.gateway.translate.json_telemetry import JsonTelemetry
 from ringmain.gateway.translate.sparkplug import SparkplugTelemetry
 from ringmain.gateway.translate.sparkplug_host import SparkplugHost
+from ringmain.gateway.translate.telemetry import TelemetryTranslator
 from ringmain.model.device import Device, Principal
 from ringmain.model.errors import Failed
 from ringmain.model.ids import DeviceKey, TenantId
@@ -90,9 +94,10 @@ class Front:
         )
         self.host = SparkplugHost(config.mqtt.sparkplug_host, self._say, books.sparkplug)
         self.authenticator = Authenticator(stores.credentials, registry, stores.directory, tokens, clock, tls)
+        translator = TelemetryTranslator()
         self.pipeline = Pipeline(
             self.intake,
-            JsonTelemetry(),
+            translator,
             connections,
             lanes=gateways.lanes,
             translators={
@@ -101,6 +106,8 @@ class Front:
                     lambda gateway, payload: claim_desk.passed_on(gateway.key, payload, self._running())
                 ),
             },
+            decoders=decoders_of(config),
+            decoded=DecodedTelemetry(translator.arrivals, gateways.lanes, gateways.service.standings, gateways.seen),
             sparkplug=SparkplugTelemetry(
                 self.host,
                 gateways.service.standings,
@@ -205,3 +212,16 @@ class Front:
         if self.tasks is None:
             raise Failed("unavailable", "the doors are not open yet", "try again later")
         return self.tasks
+
+
+def decoders_of(config: Config) -> Decoders:
+    """The operator's own are read now: with one that can not be used, the platform does not start."""
+    decoders = Decoders(config.mqtt.decoders_dir)
+    if config.mqtt.decoders_dir:
+        try:
+            decoders.check()
+        except DecoderError as error:
+            raise ConfigError(
+                f"{error} - in `$.mqtt.decoders_dir`", "docs/protocols/decoders.md says what a decoder may say"
+            ) from error
+    return decoders

@@ -55,7 +55,7 @@ class GatewayRooms:
         }
 
     def seen(self, gateway: Device, devices: Sequence[Standing]) -> None:
-        """Something came of devices behind a gateway."""
+        """Something came of these through that gateway."""
         those = [(it.device.key, it.profile.expected_interval_s) for it in devices]
         self._sessions.through(gateway.id, those, self._clock.now_ms())
 

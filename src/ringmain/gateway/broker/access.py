@@ -77,6 +77,8 @@ def canonical(device_id: str, topic: str) -> str:
     """The place of a topic that a device publishes on in its tenant's tree."""
     if name := SHORT.get(topic):
         return f"devices/{device_id}/{name}"
+    if topic.startswith("telemetry/"):
+        return f"devices/{device_id}/{topic}"
     for theirs, ours in _SAID.items():
         if topic.startswith(theirs):
             return f"devices/{device_id}/{ours}{topic[len(theirs) :]}"
