@@ -34,6 +34,7 @@ from ringmain.apps.server.identity import Identity
 from ringmain.apps.server.provisioning import ClaimDesk
 from ringmain.apps.server.stores import MAINTAINED_SIZES, Stores
 from ringmain.apps.server.tls import ServerTls
+from ringmain.gateway.broker.access import DEVICE
 from ringmain.gateway.connections import Connections
 from ringmain.gateway.http import TELEMETRY
 from ringmain.gateway.mqtt import MqttDoor
@@ -305,7 +306,7 @@ class House:
             self.connections.cut(device.key, refused)
         elif device.state is LifecycleState.DECOMMISSIONED:
             self.connections.cut(device.key, Refused("device_not_active", f"device {device.id} is {device.state}"))
-            self.broker.forget(device.tenant, f"device/{device.key}")
+            self.broker.forget(device.tenant, f"{DEVICE}{device.key}")
         elif not PERMISSIONS[device.state].connect:
             code = "device_suspended" if device.state is LifecycleState.SUSPENDED else "device_not_active"
             self.connections.cut(device.key, Refused(code, f"device {device.id} is {device.state}"))

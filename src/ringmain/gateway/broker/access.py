@@ -47,6 +47,9 @@ class Access(Protocol):
         ...
 
 
+DEVICE = "device/"
+"""How the owner of a device's sessions begins; the registry's key follows."""
+
 SHORT = {
     "v1/devices/me/telemetry": "telemetry",
     "v1/devices/me/attributes": "attributes",
@@ -91,7 +94,7 @@ class DeviceAccess:
     def __init__(self, principal: Principal) -> None:
         self.principal = principal
         self.tenant = principal.device.tenant
-        self.owner = f"device/{principal.device.key}"
+        self.owner = f"{DEVICE}{principal.device.key}"
         self._id = principal.device.id
         self._own = f"devices/{principal.device.id}/"
         self._notices = ("errors", "lifecycle", "settings", "roster", "claims/answers")

@@ -11,7 +11,7 @@ import heapq
 import logging
 from collections.abc import Callable, Iterable, Sequence
 
-from ringmain.gateway.broker.access import Access
+from ringmain.gateway.broker.access import DEVICE, Access
 from ringmain.gateway.broker.message import (
     COUNTED,
     QUEUED,
@@ -330,9 +330,10 @@ class Broker:
         if message.retain:
             self._retain(tenant, realm, message)
         copies: dict[tuple[Session, str], Waiting] = {}
+        mute = origin.key[:2] if origin and origin.key[1].startswith(DEVICE) else None
         for session, held in realm.subscriptions.match(message.topic):
-            if held.no_local and session is origin:
-                continue
+            if (held.no_local and session is origin) or session.key[:2] == mute:
+                continue  # a device that listens to all of its tree does not want to hear itself
             if held.group:
                 self._add(copies, session, held, message, apart=True)
             else:
