@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 
 import msgspec
 
-from ringmain.gateway.broker.access import DeviceAccess, canonical
+from ringmain.gateway.broker.access import DEVICE, DeviceAccess, canonical
 from ringmain.gateway.broker.message import Message
 from ringmain.gateway.broker.service import Broker
 from ringmain.gateway.broker.session import Session
@@ -51,13 +51,13 @@ class DeviceWills:
 
     def take(self, session: Session, message: Message) -> bool:
         """Whether the will is one of a device, and so on its way now."""
-        kind, _, key = session.key[1].partition("/")
-        if kind != "device":
+        owner = session.key[1]
+        if not owner.startswith(DEVICE):
             return False
         if isinstance(session.access, DeviceAccess):
             self._publish(session.access.principal, message)
         else:
-            self._tasks.create_task(self._look_up(DeviceKey(int(key)), message))
+            self._tasks.create_task(self._look_up(DeviceKey(int(owner.removeprefix(DEVICE))), message))
         return True
 
     async def _look_up(self, key: DeviceKey, message: Message) -> None:

@@ -43,7 +43,7 @@ class MqttUplink:
             content_types = [str(found.get(Property.CONTENT_TYPE, "")) for found in event.properties]
         messages = Authenticated(who, self._door.name, event.topics, event.payloads, event.identifiers, content_types)
         pipeline.uplink(messages, self._depositor)
-        if event.plain and not broker.listens(tenant):
+        if event.plain and not who.speaks and not broker.listens(tenant):
             return
         device_id = who.principal.device.id
         for place, topic in enumerate(event.topics):
@@ -75,7 +75,9 @@ class MqttUplink:
     def _broadcast(self, session: Session, topic: str, payload: bytes, first: int, found: Properties) -> bool:
         expires_ms = with_expiry(found, self._door.clock.now_ms()) if found else None
         message = Message(topic, payload, first >> 1 & 3, bool(first & 1), found, expires_ms)
-        return self._door.broker.publish(session.tenant, message, session)
+        heard = self._door.broker.publish(session.tenant, message, session)
+        self._door.attributes.said(session.tenant, message)
+        return heard
 
 
 def _of(event: Published, place: int) -> tuple[int, Properties]:

@@ -18,6 +18,8 @@ from ringmain.model.device import LifecycleState, Profile
 from ringmain.model.ids import DeviceId, DeviceKey, ProfileName, TenantId
 
 GATEWAY_PROFILE = ProfileName("gateway")
+SPEAKING_PROFILES = frozenset((GATEWAY_PROFILE, ProfileName("zigbee2mqtt"), ProfileName("chirpstack")))
+"""Profiles whose devices may be given others to speak for: edge gateways, and bridges with a decoder."""
 
 DELEGATIONS_MAX = 20_000
 """Meters behind one gateway: a data concentrator of a large building block serves some 2,000; its roster of 200

@@ -158,3 +158,13 @@ def test_every_default_may_be_written_out(tmp_path: Path, path: str) -> None:
     loaded = load(environ={}, cwd=tmp_path)
     assert loaded.config == Config()
     assert [key for key, origin in loaded.origins.items() if origin != "default"] == [path]
+
+
+@pytest.mark.parametrize(("named", "lacking"), [("certificate", "key"), ("key", "certificate")])
+def test_a_certificate_and_its_key_come_together(tmp_path: Path, named: str, lacking: str) -> None:
+    error = refused(tmp_path, f'[tls]\n{named} = "tls.pem"\n')
+    assert f"`$.tls.{named}` (from file:" in error.detail
+    assert f"tls.{lacking}" in error.hint
+    both = tmp_path / "both.toml"
+    both.write_text('[tls]\ncertificate = "tls.pem"\nkey = "tls.key"\n')
+    assert load(file=both, environ={}).config.tls.key == "tls.key"

@@ -15,7 +15,7 @@ from ringmain.gateway.http import HttpTelemetry
 from ringmain.gateway.intake import Intake
 from ringmain.gateway.mqtt import MqttDoor
 from ringmain.gateway.pipeline import Pipeline
-from ringmain.gateway.translate.json_telemetry import JsonTelemetry
+from ringmain.gateway.translate.telemetry import TelemetryTranslator
 from ringmain.model.batch import decode_batch
 from ringmain.model.device import LifecycleState
 from ringmain.model.ids import DEFAULT_TENANT
@@ -192,7 +192,7 @@ class Gateway:
         self.authenticator = Authenticator(self.credentials, self.registry, self.directory, self, self.clock)
         self.pipeline = Pipeline(
             self.intake,
-            JsonTelemetry(),
+            TelemetryTranslator(),
             self.connections,
             on_admitted=lambda _: None,
             on_status=lambda device, payload: self.statuses.append((device, payload)),

@@ -7,7 +7,7 @@ import pytest
 
 from ringmain.apps.config import Mqtt
 from ringmain.gateway import mqtt, provisioning, route
-from ringmain.gateway.translate import bulk, gateway_report, json_telemetry
+from ringmain.gateway.translate import bulk, gateway_report, samples, values
 from ringmain.model.errors import ERRORS
 from ringmain.protocols.mqtt import machine, packets, properties, topics
 from ringmain.protocols.mqtt.reasons import Reason
@@ -31,8 +31,9 @@ def row(start):
         ("user properties", [properties.USER_PROPERTIES_MAX]),
         ("filters", [packets.FILTERS_MAX]),
         ("subscriptions", [mqtt.SUBSCRIPTIONS_MAX]),
-        ("channels", [json_telemetry.CHANNELS_PER_MESSAGE_MAX]),
-        ("readings of a payload", [json_telemetry.READINGS_PER_PAYLOAD_MAX]),
+        ("channels", [samples.CHANNELS_PER_MESSAGE_MAX]),
+        ("readings of a payload", [samples.READINGS_PER_PAYLOAD_MAX]),
+        ("characters of a plain value", [values.VALUE_LENGTH_MAX]),
         ("readings of a chunk", [bulk.CHUNK_READINGS_MAX]),
         ("a gateway's report", [gateway_report.REPORT_BYTES_MAX]),
         ("a request on", [provisioning.REQUEST_BYTES_MAX]),
@@ -53,7 +54,7 @@ def test_limits_that_can_be_configured(key):
 
 def test_topics_are_those_of_the_router():
     ours = set(re.findall(r"^\| `.*`.*\|$", route.__doc__, re.MULTILINE))
-    assert len(ours) == 10
+    assert len(ours) == 13
     assert ours <= set(PAGE.splitlines())
 
 

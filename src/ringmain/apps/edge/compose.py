@@ -22,7 +22,7 @@ from ringmain.gateway.delegated import Delegates
 from ringmain.gateway.intake import Committed, Intake, Unrecorded
 from ringmain.gateway.mqtt import MqttDoor
 from ringmain.gateway.pipeline import Pipeline
-from ringmain.gateway.translate.json_telemetry import JsonTelemetry
+from ringmain.gateway.translate.telemetry import TelemetryTranslator
 from ringmain.model.errors import Failed, Refused
 from ringmain.model.gateway import GatewaySettings, Roster
 from ringmain.model.ids import DeviceKey
@@ -112,7 +112,7 @@ class EdgeHouse:
         self.sessions = Sessions(stores.presence, clock)
         self.pipeline = Pipeline(
             self.intake,
-            JsonTelemetry(),
+            TelemetryTranslator(),
             self.connections,
             on_admitted=lambda _: None,
             on_status=self._status_said,

@@ -12,7 +12,7 @@ import itertools
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from ringmain.gateway.broker.access import Access
+from ringmain.gateway.broker.access import DEVICE, Access
 from ringmain.gateway.broker.message import (
     COUNTED,
     QUEUED,
@@ -354,15 +354,20 @@ class Broker:
         if message.retain:
             self._retain(tenant, realm, message)
         copies: dict[tuple[Session, str], Waiting] = {}
+        mute = origin.key[:2] if origin and origin.key[1].startswith(DEVICE) else None
         for session, held in realm.subscriptions.match(message.topic):
-            if held.no_local and session is origin:
-                continue
+            if (held.no_local and session is origin) or session.key[:2] == mute:
+                continue  # a device that listens to all of its tree does not want to hear itself
             if held.group:
                 self._add(copies, session, held, message, apart=True)
             else:
                 self._add(copies, session, held, message, apart=False)
         self._send((session, waiting) for (session, _), waiting in copies.items())
         return bool(copies)
+
+    def keep(self, tenant: TenantId, message: Message) -> None:
+        """Retain a message without sending it to anybody."""
+        self._retain(tenant, self.realm(tenant), message)
 
     def count(self, tenant: TenantId, messages: int) -> None:
         """Messages of QoS 1 and 2 that clients have published, durably: so that a commit stands behind each of their

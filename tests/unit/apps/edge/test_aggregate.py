@@ -13,7 +13,7 @@ from ringmain.gateway.connections import Connections
 from ringmain.gateway.delegated import Delegates
 from ringmain.gateway.intake import Intake
 from ringmain.gateway.pipeline import Pipeline
-from ringmain.gateway.translate.json_telemetry import JsonTelemetry
+from ringmain.gateway.translate.telemetry import TelemetryTranslator
 from ringmain.model.batch import FORMAT, Batch, block_of, decode_batch
 from ringmain.model.device import METER_PROFILE, LifecycleState
 from ringmain.model.gateway import Roster, RosterEntry
@@ -33,7 +33,7 @@ def world(monkeypatch):
     intake = Intake(buffer, clock, lambda news: found["aggregation"].committed(news.batch), lambda _: None)
     pipeline = Pipeline(
         intake,
-        JsonTelemetry(),
+        TelemetryTranslator(),
         Connections(),
         on_admitted=lambda _: None,
         on_status=lambda *_: None,
