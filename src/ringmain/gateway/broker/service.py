@@ -375,7 +375,15 @@ class Broker:
         """
         realm = self.realm(tenant)
         realm.published += messages
-        self._intake.record({COUNTED + tenant.encode(): realm.published.to_bytes(8, "big")})
+        key = COUNTED + tenant.encode()
+        self._intake.record(
+            {key: realm.published.to_bytes(8, "big")}, lambda failed: self._counted(realm, messages, failed)
+        )
+
+    def _counted(self, realm: Realm, messages: int, failed: Failed | None) -> None:
+        """Those that were not taken come again, and are counted then."""
+        if failed:
+            realm.published -= messages
 
     def take(self, session: Session, identifiers: Iterable[bytes]) -> None:
         """Messages of QoS 2 that come with the same commit (§4.3.3)."""
@@ -419,13 +427,21 @@ class Broker:
         key = retained_key(tenant, message.topic)
         if not message.payload:
             if realm.retained.remove(message.topic):
-                self._intake.record({key: None})
+                self._intake.record({key: None}, lambda failed: self._retained(realm, key, message.topic, failed))
             return
         if realm.retained.count >= RETAINED_MAX and realm.retained.get(message.topic) is None:
             self._on_dropped("retained_full")
             return
         realm.retained.put(message)
-        self._intake.record({key: encode_message(message)})
+        self._intake.record(
+            {key: encode_message(message)}, lambda failed: self._retained(realm, key, message.topic, failed)
+        )
+
+    def _retained(self, realm: Realm, key: bytes, topic: str, failed: Failed | None) -> None:
+        """Where that failed the next commit says what is kept now: nobody was told that it is."""
+        if failed:
+            kept = realm.retained.get(topic)
+            self._intake.tidy(key, encode_message(kept) if kept else None)
 
     def _add(
         self, copies: dict[tuple[Session, str], Waiting], session: Session, held: Held, message: Message, *, apart: bool
