@@ -4,6 +4,8 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
+import msgspec
+
 from ringmain.gateway.broker.access import DEVICE, DeviceAccess, canonical
 from ringmain.gateway.broker.message import Message
 from ringmain.gateway.broker.service import Broker
@@ -16,6 +18,7 @@ from ringmain.model.device import Principal
 from ringmain.model.errors import Failed, Refused
 from ringmain.model.ids import DeviceKey
 from ringmain.protocols.mqtt.events import Event
+from ringmain.protocols.mqtt.properties import Property
 from ringmain.transports.stream import StreamDriver
 
 log = logging.getLogger(__name__)
@@ -74,13 +77,14 @@ class DeviceWills:
             self._pipeline.intake.commit_soon()
             return
         topic = message.topic.encode()
+        content_types = [str(message.found.get(Property.CONTENT_TYPE, ""))]
         self._pipeline.uplink(
-            Authenticated(who, "mqtt", [topic], [message.payload], [b""]), _Nobody(self._pipeline.intake)
+            Authenticated(who, "mqtt", [topic], [message.payload], [b""], content_types), _Nobody(self._pipeline.intake)
         )
         route = who.routes.get(topic)
         if route and not route.reason:
             shown = canonical(principal.device.id, route.topic)
-            self._broker.publish(principal.device.tenant, Message(shown, message.payload, message.qos, message.retain))
+            self._broker.publish(principal.device.tenant, msgspec.structs.replace(message, topic=shown))
 
 
 class _Nobody:

@@ -8,8 +8,9 @@ its own, and a message does not know any other.
 
 import asyncio
 import heapq
+import itertools
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from ringmain.gateway.broker.access import DEVICE, Access
 from ringmain.gateway.broker.message import (
@@ -81,6 +82,7 @@ class Broker:
         self._realms: dict[TenantId, Realm] = {}
         self._sessions: dict[Key, Session] = {}
         self._due: list[tuple[int, int, Session]] = []
+        self._looks = itertools.count()
         self._number = 0
         self.on_will: Callable[[Session, Message], bool] | None = None
         """Takes the wills of those whose messages are judged elsewhere; whether it has."""
@@ -88,7 +90,9 @@ class Broker:
     # -- start and time -------------------------------------------------------------------------------------
 
     async def load(self, queue: Queue) -> None:
-        """Read back what was kept. Whoever was connected is gone since now, and its will with it."""
+        """Read back what was kept. Whoever was connected is gone since now; its will comes with the next `tick`, when
+        everybody who has subscribed is here again.
+        """
         now_ms = self._clock.now_ms()
         by_number: dict[int, Session] = {}
         for key, value in await queue.records(SESSIONS):
@@ -125,7 +129,8 @@ class Broker:
             stored = record.will
             found = properties.decode(Cursor(stored.found), properties.IN_WILL) if stored.found else properties.NONE
             session.will = Will(stored.topic, stored.payload, stored.qos, stored.retain, stored.delay_s, found)
-            self._put_off_will(session, now_ms)
+            session.will_due_ms = session.gone_ms + min(stored.delay_s, session.expiry_s) * 1000
+            self._look_at(session, session.will_due_ms)
         for held in record.held:
             session.held[held.asked] = held
             self.realm(session.tenant).subscriptions.add(session, held)
@@ -155,7 +160,7 @@ class Broker:
         self._intake.record({session.record_key: session.record()}, then)
 
     def _look_at(self, session: Session, due_ms: int) -> None:
-        heapq.heappush(self._due, (due_ms, id(session), session))
+        heapq.heappush(self._due, (due_ms, next(self._looks), session))
 
     # -- sessions -------------------------------------------------------------------------------------------
 
@@ -245,6 +250,7 @@ class Broker:
         delay_s = min(will.delay_s, session.expiry_s)
         session.will_due_ms = now_ms + delay_s * 1000
         if delay_s:
+            session.access = None  # who it is and what it may do is asked anew then
             self._look_at(session, session.will_due_ms)
         else:
             self._publish_will(session)
@@ -269,18 +275,15 @@ class Broker:
         """Add subscriptions, each with its retain handling (§3.8.3.1). `then` is called when they are durable where
         they have to be; the retained messages follow it.
         """
-        tree = self.realm(session.tenant).subscriptions
         retained: list[tuple[Held, Message]] = []
+        before = {held.asked: session.held.get(held.asked) for held, _ in asked}
         for held, handling in asked:
             is_new = held.asked not in session.held
-            if not is_new:
-                tree.remove(session, session.held[held.asked])
-            session.held[held.asked] = held
-            tree.add(session, held)
+            self._hold(session, held.asked, held)
             if not held.group and (handling == 0 or (handling == 1 and is_new)):
                 retained += [(held, each) for each in self.realm(session.tenant).retained.match(held.filter)]
         if session.is_kept and asked:
-            self._record(session, then)
+            self._record(session, lambda failed: self._changed(session, before, failed, then))
         else:
             then(None)
         now_ms = self._clock.now_ms()
@@ -303,16 +306,37 @@ class Broker:
         self, session: Session, filters: Sequence[str], then: Callable[[Failed | None], None]
     ) -> list[bool]:
         """Take subscriptions away; which of them there were."""
-        tree = self.realm(session.tenant).subscriptions
-        found = [session.held.pop(each, None) for each in filters]
-        for held in found:
-            if held:
-                tree.remove(session, held)
+        before = {each: session.held.get(each) for each in filters}
+        found = [session.held.get(each) is not None and self._hold(session, each, None) for each in filters]
         if session.is_kept and any(found):
-            self._record(session, then)
+            self._record(session, lambda failed: self._changed(session, before, failed, then))
         else:
             then(None)
-        return [held is not None for held in found]
+        return found
+
+    def _hold(self, session: Session, asked: str, held: Held | None) -> bool:
+        """Have this in place of whatever the session had of that filter before."""
+        tree = self.realm(session.tenant).subscriptions
+        known = session.held.pop(asked, None)
+        if known:
+            tree.remove(session, known)
+        if held:
+            session.held[asked] = held
+            tree.add(session, held)
+        return True
+
+    def _changed(
+        self,
+        session: Session,
+        before: Mapping[str, Held | None],
+        failed: Failed | None,
+        then: Callable[[Failed | None], None],
+    ) -> None:
+        """Where that failed everything is as it was."""
+        if failed and not session.is_over:
+            for asked, held in before.items():
+                self._hold(session, asked, held)
+        then(failed)
 
     # -- messages -------------------------------------------------------------------------------------------
 
@@ -367,9 +391,20 @@ class Broker:
         """PUBREL came; `then` says PUBCOMP."""
         session.unreleased.discard(identifier)
         if session.is_kept:
-            self._intake.record({unreleased_key(session.number, identifier): None}, then)
+            self._intake.record(
+                {unreleased_key(session.number, identifier): None},
+                lambda failed: self._released(session, identifier, failed, then),
+            )
         else:
             then(None)
+
+    def _released(
+        self, session: Session, identifier: bytes, failed: Failed | None, then: Callable[[Failed | None], None]
+    ) -> None:
+        """Where that failed the record is still there, and the peer says PUBREL once more."""
+        if failed and not session.is_over:
+            session.unreleased.add(identifier)
+        then(failed)
 
     def untake(self, session: Session, identifiers: Iterable[bytes]) -> None:
         """Messages of QoS 2 that were refused after all: their identifiers are free."""
@@ -417,11 +452,11 @@ class Broker:
         records: dict[bytes, bytes | None] = {}
         later: list[tuple[Session, Waiting]] = []
         for session, waiting in copies:
-            if not waiting.qos:
-                session.offer(waiting, now_ms)
-                continue
             if session.size >= self._queue_max:
                 self._on_dropped("queue_full")
+                continue
+            if not waiting.qos:
+                session.offer(waiting, now_ms)
                 continue
             session.sequence += 1
             waiting.sequence = session.sequence

@@ -14,7 +14,7 @@ Phases: CONNECTING → CONNECTED → CLOSED.
 
 from collections.abc import Iterator, Sequence
 
-from ringmain.protocols.mqtt import client_packets, packets, wire
+from ringmain.protocols.mqtt import answers, client_packets, packets, wire
 from ringmain.protocols.mqtt.client_events import (
     PACKET_BYTES_MAX,
     Accepted,
@@ -64,7 +64,7 @@ class ClientMachine:
         if not self.room:
             raise ValueError("no room for another message in flight")
         identifier = self._identifier()
-        data = packets.write_publish(5, topic, payload, 1, identifier)
+        data = answers.write_publish(5, topic, payload, 1, identifier)
         if len(data) > self._packet_bytes_max:
             raise ValueError(f"a packet of {len(data)} bytes; the server takes {self._packet_bytes_max}")
         self._sent[identifier] = now
@@ -81,7 +81,7 @@ class ClientMachine:
     def close(self, reason: Reason = Reason.SUCCESS) -> Ended:
         """Say goodbye."""
         if self.phase is ClientPhase.CONNECTED:
-            self._out.append(packets.write_disconnect(reason))
+            self._out.append(answers.write_disconnect(reason))
         self.phase = ClientPhase.CLOSED
         return Ended(reason, "closed by us")
 
@@ -169,7 +169,7 @@ class ClientMachine:
     def _publish(self, first: int, body: bytes, now: float) -> Received:
         topic, payload, identifier = client_packets.read_publish(first, body)
         if identifier:
-            self._say(packets.write_pubacks(5, (identifier,)), now)
+            self._say(answers.write_pubacks(5, (identifier,)), now)
         return Received(topic, payload)
 
     def _puback(self, body: bytes) -> Acknowledged:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ringmain.protocols.mqtt import packets
+from ringmain.protocols.mqtt import answers, packets
 from ringmain.protocols.mqtt.client import ClientMachine
 from ringmain.protocols.mqtt.client_events import (
     IN_FLIGHT_MAX,
@@ -22,7 +22,7 @@ from ringmain.protocols.mqtt.properties import Property
 from ringmain.protocols.mqtt.reasons import Reason
 
 SETTINGS = ClientSettings("edge", "tenant/edge", b"token", keep_alive_s=20, answer_s=15.0)
-CONNACK = packets.write_connack(5, Reason.SUCCESS) or b""
+CONNACK = answers.write_connack(5, Reason.SUCCESS) or b""
 
 
 def connected(now: float = 0.0) -> ClientMachine:
@@ -100,8 +100,8 @@ def test_a_conversation_with_the_servers_machine():
 
 @given(st.data())
 def test_it_does_not_matter_where_a_stream_is_split(data):
-    stream = CONNACK + packets.write_suback(5, 1, [1]) + b"\xd0\x00" + packets.write_publish(5, "a/b", b"x" * 200, 1, 7)
-    stream += packets.write_publish(5, "a/b", b"y", 0, 0) + packets.write_disconnect(Reason.SERVER_SHUTTING_DOWN, "bye")
+    stream = CONNACK + answers.write_suback(5, 1, [1]) + b"\xd0\x00" + answers.write_publish(5, "a/b", b"x" * 200, 1, 7)
+    stream += answers.write_publish(5, "a/b", b"y", 0, 0) + answers.write_disconnect(Reason.SERVER_SHUTTING_DOWN, "bye")
     cuts = sorted(data.draw(st.lists(st.integers(0, len(stream)), max_size=12)))
     machine = ClientMachine(SETTINGS, 0.0)
     events = [
@@ -127,7 +127,7 @@ def test_noise_ends_it_and_nothing_else(noise, greeted):
 
 
 def test_a_refusal_says_why():
-    refusal = packets.write_connack(5, Reason.BAD_USER_NAME_OR_PASSWORD, {Property.REASON_STRING: "unknown"}) or b""
+    refusal = answers.write_connack(5, Reason.BAD_USER_NAME_OR_PASSWORD, {Property.REASON_STRING: "unknown"}) or b""
     assert ended(ClientMachine(SETTINGS, 0.0), refusal) == Ended(Reason.BAD_USER_NAME_OR_PASSWORD, "unknown")
 
 
@@ -184,13 +184,13 @@ def test_a_puback_that_is_overdue_ends_a_link_that_still_answers_pings():
 
 def test_the_servers_keep_alive_wins():
     machine = ClientMachine(SETTINGS, 0.0)
-    machine.receive(packets.write_connack(5, Reason.SUCCESS, {Property.SERVER_KEEP_ALIVE: 7}) or b"", 0.0)
+    machine.receive(answers.write_connack(5, Reason.SUCCESS, {Property.SERVER_KEEP_ALIVE: 7}) or b"", 0.0)
     assert machine.deadline() == 7.0
 
 
 def test_a_packet_that_the_server_would_not_take_is_not_sent():
     machine = ClientMachine(SETTINGS, 0.0)
-    machine.receive(packets.write_connack(5, Reason.SUCCESS, {Property.MAXIMUM_PACKET_SIZE: 20}) or b"", 0.0)
+    machine.receive(answers.write_connack(5, Reason.SUCCESS, {Property.MAXIMUM_PACKET_SIZE: 20}) or b"", 0.0)
     machine.data_to_send()
     with pytest.raises(ValueError, match="the server takes 20"):
         machine.publish("topic", b"x" * 30, 0.0)
@@ -205,7 +205,7 @@ def test_identifiers_in_flight_are_not_given_twice():
     for _ in range(65_600):
         given = machine.publish("t", b"", 0.0)
         assert given != held
-        machine.receive(packets.write_pubacks(5, [given.to_bytes(2, "big")]), 0.0)
+        machine.receive(answers.write_pubacks(5, [given.to_bytes(2, "big")]), 0.0)
     machine.data_to_send()
 
 
