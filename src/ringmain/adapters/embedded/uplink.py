@@ -40,6 +40,11 @@ AGAIN = frozenset({Reason.UNSPECIFIED, Reason.IMPLEMENTATION_SPECIFIC, Reason.QU
 """Refusals of a message that may be another answer a moment later."""
 
 
+PACKET_BYTES_MAX, PACKET_FRAME = 1_048_576, 64
+"""What a platform takes by default; and what a packet has beyond the topic's own tree and the payload: its head, its
+identifier, and the name below the tree."""
+
+
 class Target(msgspec.Struct, frozen=True):
     """Where the platform is and who we are there. `tls` is None on a link that needs none (tests, simulation)."""
 
@@ -75,6 +80,7 @@ class MqttUplink:
         self._at_once = False
         self._subscribed = 0
         self._carried = False
+        self._packet_bytes_max = PACKET_BYTES_MAX
         self.is_up = False
         self.connections = 0
         self.trouble = "not connected yet"
@@ -82,6 +88,11 @@ class MqttUplink:
         """Why the platform did not let us in, where it said so."""
 
     # -- port -----------------------------------------------------------------------------------------------
+
+    @property
+    def payload_bytes_max(self) -> int:
+        """See `ports.uplink`."""
+        return self._packet_bytes_max - len(self._root.encode()) - PACKET_FRAME
 
     async def up(self) -> None:
         """See `ports.uplink`."""
@@ -187,6 +198,7 @@ class MqttUplink:
             elif isinstance(event, Received):
                 self._listener(event.topic.removeprefix(self._root), event.payload)
             elif isinstance(event, Accepted):
+                self._packet_bytes_max = event.packet_bytes_max
                 self._subscribed = (
                     self._machine.subscribe([self._root + name for name in self._listens], driver.now())
                     if self._machine

@@ -97,7 +97,7 @@ class EdgeHouse:
             self.forwarding.lanes,
             self.settings.settings,
             free=self.forwarding.free,
-            gather=self.forwarding.gather,
+            gathering=self.forwarding.gathering,
             notice=self.forwarding.notice,
         )
         self.intake = Intake(

@@ -15,12 +15,14 @@ from ringmain.model.batch import Block
 from ringmain.model.bulk.chunk import Chunk
 from ringmain.model.bulk.codec import ChunkError, decode_chunk, encode_chunk
 from ringmain.model.bulk.gather import thin
+from ringmain.model.bulk.layout import LETTERS_BYTES_MAX
 from ringmain.model.errors import Failed, Refused
 from ringmain.model.gateway import DropPolicy, GatewaySettings
 from ringmain.model.ids import DeviceId, Offset
 from ringmain.ports.buffer import Buffer, Dropped, Row, SealedRow
 from ringmain.ports.clock import Clock
 from ringmain.ports.uplink import Uplink
+from ringmain.services.forwarding.gathering import OWN_READINGS_MAX, Gathering
 from ringmain.services.forwarding.lanes import Lanes
 
 log = logging.getLogger(__name__)
@@ -47,14 +49,9 @@ ROOM_ROWS = 8
 DOWNSAMPLE_S_MAX = 86_400
 """Thinned to one reading a day there is nothing left to thin; then the oldest go."""
 
-CHUNK_READINGS_MAX = 10_000_000
-"""For our own chunks, which were bounded when they were sealed."""
-
-Gather = Callable[[Sequence[Row]], Chunk]
-
 
 class Keeper:
-    """Seals and makes room. `free` says which rows may be touched, `gather` makes one chunk of raw ones, and `notice`
+    """Seals and makes room. `free` says which rows may be touched, `gathering` makes chunks of raw ones, and `notice`
     is told when there are new sealed rows.
     """
 
@@ -67,7 +64,7 @@ class Keeper:
         settings: GatewaySettings,
         *,
         free: Callable[[Sequence[Row]], list[Row]],
-        gather: Gather,
+        gathering: Gathering,
         notice: Callable[[], None],
     ) -> None:
         self.settings = settings
@@ -78,7 +75,7 @@ class Keeper:
         self._clock = clock
         self._lanes = lanes
         self._free = free
-        self._gather = gather
+        self._gathering = gathering
         self._notice = notice
         self._thinned = Offset(0)
         self._waiting_since_s: float | None = None
@@ -97,12 +94,14 @@ class Keeper:
 
     async def seal(self, *, now: bool = False) -> None:
         """Seal what has to wait, chunk by chunk; `now`, however little it is and however short it has waited."""
-        while rows := await self._sealable(now=now):
+        while free := await self._sealable(now=now):
+            rows, pieces = self._gathering.raw(free, LETTERS_BYTES_MAX)
+            if not rows:
+                continue
             offsets = [row.offset for row in rows]
             self._lanes.take(offsets)
             try:
-                chunk = self._gather(rows)
-                await self._buffer.replace(offsets, [_sealed(chunk, encode_chunk(chunk))], ())
+                await self._buffer.replace(offsets, [_sealed(*piece) for piece in pieces], ())
                 self._waiting_since_s = None
                 self._notice()
             except Refused:
@@ -126,7 +125,7 @@ class Keeper:
         border = self._lanes.border if self._uplink.is_up else status.last
         rows: list[Row] = []
         readings = 0
-        for row in self._free(await self._buffer.read(Offset(0), SEAL_BYTES_MAX, sealed=False)):
+        for row in await self._first_free(Offset(0), sealed=False):
             if row.offset > border:
                 break
             rows.append(row)
@@ -134,6 +133,14 @@ class Keeper:
             if readings >= SEAL_READINGS:
                 return rows
         return rows if late else []
+
+    async def _first_free(self, after: Offset, *, sealed: bool) -> list[Row]:
+        """The oldest rows of that kind that may be touched, however much lies before them that may not."""
+        while read := await self._buffer.read(after, SEAL_BYTES_MAX, sealed=sealed):
+            if free := self._free(read):
+                return free
+            after = read[-1].offset
+        return []
 
     # -- room -----------------------------------------------------------------------------------------------
 
@@ -174,8 +181,7 @@ class Keeper:
         """The oldest sealed rows behind `after` that are free. Where none is sealed there is nothing to give up yet:
         what waits is sealed first.
         """
-        read = await self._buffer.read(after, SEAL_BYTES_MAX, sealed=True)
-        return self._free(read)[:ROOM_ROWS]
+        return (await self._first_free(after, sealed=True))[:ROOM_ROWS]
 
     async def _drop(self, rows: Sequence[Row]) -> None:
         counts: Counter[DeviceId] = Counter()
@@ -186,7 +192,7 @@ class Keeper:
     async def _thin(self, row: Row) -> None:
         """One row at the present step; it goes on as a new row, behind those that are still to be thinned."""
         try:
-            kept, dropped = thin(decode_chunk(row.body, readings_max=CHUNK_READINGS_MAX), self.step_s)
+            kept, dropped = thin(decode_chunk(row.body, readings_max=OWN_READINGS_MAX), self.step_s)
         except ChunkError as error:
             log.error("row %d of the buffer can not be thinned: %s", row.offset, error)
             self._thinned = row.offset
@@ -227,9 +233,13 @@ def _extremes(block: Block) -> tuple[int, ...]:
 
 
 def _readings_of(row: Row) -> Counter[DeviceId]:
-    """Single readings of each device in a sealed row."""
+    """Single readings of each device in a sealed row; of no device where the row can not be read."""
     counts: Counter[DeviceId] = Counter()
-    chunk = decode_chunk(row.body, readings_max=CHUNK_READINGS_MAX)
+    try:
+        chunk = decode_chunk(row.body, readings_max=OWN_READINGS_MAX)
+    except ChunkError as error:
+        log.error("row %d of the buffer can not be read and is counted as a whole: %s", row.offset, error)
+        return Counter({DeviceId(""): row.readings})
     for block in chunk.blocks:
         for index, count in Counter(block.devices.cast("q")).items():
             counts[chunk.names[index]] += count * len(block.channels)

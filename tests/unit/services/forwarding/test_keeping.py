@@ -7,6 +7,8 @@ import pytest
 from tests.unit.services.forwarding.conftest import QUICK, Gateway, readings_of
 
 from ringmain.adapters.simulated.buffer import SimulatedBuffer
+from ringmain.model.bulk.codec import decode_chunk
+from ringmain.model.bulk.layout import CHUNK_READINGS_MAX
 from ringmain.model.errors import Failed
 from ringmain.model.gateway import DropPolicy, GatewaySettings
 from ringmain.model.ids import Offset
@@ -51,6 +53,33 @@ async def test_enough_readings_are_sealed_at_once(gateway, monkeypatch):
     await gateway.keeper.seal()
     status = gateway.buffer.status()
     assert (status.sealed_rows, status.sealed_readings, status.rows) == (2, 20, 7)
+
+
+async def test_no_sealed_row_has_more_letters_or_readings_than_the_platform_takes(gateway):
+    """Letters do not count as readings, so nothing but their own limit bounds them; and one row may be a large one."""
+    for at in range(3):
+        await gateway.append_letters(*(b"%d %d" % (at, each) for each in range(3000)))
+    await gateway.append(*range(11_900))
+    await gateway.append(*range(43_200), device=2)
+    await late(gateway)
+    status = gateway.buffer.status()
+    assert (status.rows, status.readings) == (status.sealed_rows, 55_100)
+    chunks = [
+        decode_chunk(row.body, readings_max=CHUNK_READINGS_MAX) for row in await gateway.buffer.read(Offset(0), FAR)
+    ]
+    assert sum(len(chunk.letters) for chunk in chunks) == 9000
+    assert len({letter.payload for chunk in chunks for letter in chunk.letters}) == 9000
+    assert len(await kept(gateway)) == 55_100
+
+
+async def test_a_row_that_can_not_be_sealed_holds_up_no_other(gateway, monkeypatch):
+    monkeypatch.setattr(keeping, "SEAL_BYTES_MAX", 100)
+    for at in range(5):
+        await gateway.append(at, device=9)
+    await gateway.append(7)
+    await late(gateway)
+    assert await kept(gateway) == {("m1", 7)}
+    assert gateway.buffer.status().readings == 6
 
 
 async def test_live_rows_are_not_sealed_while_the_uplink_takes_them(gateway):
