@@ -45,8 +45,9 @@ class Dropped(msgspec.Struct, frozen=True):
 
 class BufferStatus(msgspec.Struct, frozen=True):
     """What it holds. `bytes` are those of bodies, `file_bytes` what the disk holds for it, `used_bytes` that less the
-    free pages in it (what limits compare), `free_bytes` what the disk has left. `taken` and `settled` count readings
-    since the buffer was made, `dropped` too, by device and reason.
+    free pages in it (what limits compare), `free_page_bytes` those pages (what goes there takes nothing of the disk),
+    `free_bytes` what the disk has left. `taken` and `settled` count readings since the buffer was made, `dropped` too,
+    by device and reason.
     """
 
     first: Offset
@@ -59,6 +60,7 @@ class BufferStatus(msgspec.Struct, frozen=True):
     sealed_bytes: int
     file_bytes: int
     used_bytes: int
+    free_page_bytes: int
     free_bytes: int
     taken: int
     settled: int

@@ -9,13 +9,12 @@ It must never try faster than its backoff, and never stop trying.
 
 import asyncio
 import logging
-import ssl
 from collections.abc import Callable, Sequence
 from random import Random
 
-import msgspec
-
+from ringmain.adapters.embedded.uplink_answers import refusal_of
 from ringmain.adapters.embedded.uplink_backoff import Backoff
+from ringmain.adapters.embedded.uplink_target import Target
 from ringmain.model.errors import Failed, Refused
 from ringmain.ports.uplink import Listener
 from ringmain.protocols.mqtt.client import ClientMachine
@@ -23,7 +22,6 @@ from ringmain.protocols.mqtt.client_events import (
     Accepted,
     Acknowledged,
     ClientEvent,
-    ClientSettings,
     Ended,
     Granted,
     Received,
@@ -36,22 +34,10 @@ log = logging.getLogger(__name__)
 CONNECT_S_MAX, CONNECT_ANSWERS = 15.0, 3
 """TCP and TLS handshake together, over a line of 9,600 bit/s as well; never longer than three answers may take."""
 
-AGAIN = frozenset({Reason.UNSPECIFIED, Reason.IMPLEMENTATION_SPECIFIC, Reason.QUOTA_EXCEEDED})
-"""Refusals of a message that may be another answer a moment later."""
-
 
 PACKET_BYTES_MAX, PACKET_FRAME = 1_048_576, 64
 """What a platform takes by default; and what a packet has beyond the topic's own tree and the payload: its head, its
 identifier, and the name below the tree."""
-
-
-class Target(msgspec.Struct, frozen=True):
-    """Where the platform is and who we are there. `tls` is None on a link that needs none (tests, simulation)."""
-
-    host: str
-    port: int
-    client: ClientSettings
-    tls: ssl.SSLContext | None = None
 
 
 class MqttUplink:
@@ -226,15 +212,12 @@ class MqttUplink:
         done = self._waiting.pop(event.identifier, None)
         if done is None or done.done():
             return
-        if event.reason < 0x80:
+        refusal = refusal_of(event)
+        if refusal:
+            done.set_exception(refusal)
+        else:
             self._carried = True
             done.set_result(None)
-        elif event.reason in AGAIN:
-            done.set_exception(Failed("storage_full", event.detail or "the platform takes nothing now", "it is kept"))
-        else:
-            code = "not_authorized" if event.reason is Reason.NOT_AUTHORIZED else "invalid_request"
-            detail = event.detail or f"the platform refused it (0x{event.reason:02x})"
-            done.set_exception(Refused(code, detail, "look at the gateway on the platform"))
 
     def _ended(self, event: Ended) -> None:
         driver, self._driver, self._machine = self._driver, None, None

@@ -96,6 +96,7 @@ class SimulatedBuffer:
             sealed_bytes=sum(len(row.body) for row in sealed),
             file_bytes=self._bytes(),
             used_bytes=self._bytes(),
+            free_page_bytes=0,
             free_bytes=FREE_BYTES,
             taken=self.taken,
             settled=self.settled,

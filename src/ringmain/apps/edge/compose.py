@@ -10,7 +10,8 @@ from random import Random
 
 import msgspec
 
-from ringmain.adapters.embedded.uplink import MqttUplink, Target
+from ringmain.adapters.embedded.uplink import MqttUplink
+from ringmain.adapters.embedded.uplink_target import Target
 from ringmain.apps.edge.aggregate import EdgeAggregation
 from ringmain.apps.edge.books import EdgeBooks
 from ringmain.apps.edge.claims import PassedOn

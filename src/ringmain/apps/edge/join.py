@@ -23,7 +23,8 @@ from cryptography.hazmat.primitives.serialization import (
 from cryptography.x509.oid import NameOID
 
 from ringmain.adapters.embedded.blobs import write_durably
-from ringmain.adapters.embedded.uplink import MqttUplink, Target
+from ringmain.adapters.embedded.uplink import MqttUplink
+from ringmain.adapters.embedded.uplink_target import Target
 from ringmain.apps.edge.membership import Membership, files_in
 from ringmain.model.errors import Failed, Refused
 from ringmain.model.ids import DeviceId, TenantId

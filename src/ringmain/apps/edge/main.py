@@ -20,7 +20,7 @@ from ringmain import __version__
 from ringmain.adapters.embedded.blobs import EmbeddedBlobs
 from ringmain.adapters.embedded.buffer import EmbeddedBuffer
 from ringmain.adapters.embedded.clock import EmbeddedClock
-from ringmain.adapters.embedded.uplink import Target
+from ringmain.adapters.embedded.uplink_target import Target
 from ringmain.apps.config import Config
 from ringmain.apps.edge.compose import Dial, EdgeHouse, EdgeStores
 from ringmain.apps.edge.membership import Membership, files_in, load

@@ -8,15 +8,17 @@ It must never let one such row hold up the others, and never leave a row out wit
 """
 
 import logging
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
-from ringmain.model.batch import BatchError, decode_batch
+from ringmain.model.batch import BatchError, Block, decode_batch
+from ringmain.model.bulk.chunk import Chunk
 from ringmain.model.bulk.codec import ChunkError, decode_chunk
 from ringmain.model.bulk.gather import chunk_of
 from ringmain.model.bulk.layout import CHUNK_BYTES_MAX, CHUNK_READINGS_MAX, LETTERS_MAX
 from ringmain.model.bulk.split import Piece, pieces
 from ringmain.model.ids import DeviceId, DeviceKey, Offset
-from ringmain.ports.buffer import Row
+from ringmain.ports.buffer import Row, SealedRow
 
 log = logging.getLogger(__name__)
 
@@ -85,3 +87,28 @@ class Gathering:
             log.error("row %d of the buffer can not go up and stays where it is: %r", row.offset, error)
         self._left[row.offset] = len(self._names())
         return [], []
+
+
+def sealed_row(chunk: Chunk, body: bytes) -> SealedRow:
+    """A piece as the buffer keeps it."""
+    stamps = [stamp for block in chunk.blocks for stamp in _extremes(block)]
+    return SealedRow(chunk.readings, min(stamps, default=0), max(stamps, default=0), body)
+
+
+def _extremes(block: Block) -> tuple[int, ...]:
+    stamps = block.stamps.cast("q")
+    return (min(stamps), max(stamps)) if len(stamps) else ()
+
+
+def readings_of(row: Row) -> Counter[DeviceId]:
+    """Single readings of each device in a sealed row; of no device where the row can not be read."""
+    counts: Counter[DeviceId] = Counter()
+    try:
+        chunk = decode_chunk(row.body, readings_max=OWN_READINGS_MAX)
+    except ChunkError as error:
+        log.error("row %d of the buffer can not be read and is counted as a whole: %s", row.offset, error)
+        return Counter({DeviceId(""): row.readings})
+    for block in chunk.blocks:
+        for index, count in Counter(block.devices.cast("q")).items():
+            counts[chunk.names[index]] += count * len(block.channels)
+    return counts

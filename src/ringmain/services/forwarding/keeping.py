@@ -11,8 +11,6 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Sequence
 
-from ringmain.model.batch import Block
-from ringmain.model.bulk.chunk import Chunk
 from ringmain.model.bulk.codec import ChunkError, decode_chunk, encode_chunk
 from ringmain.model.bulk.gather import thin
 from ringmain.model.bulk.layout import LETTERS_BYTES_MAX
@@ -22,7 +20,7 @@ from ringmain.model.ids import DeviceId, Offset
 from ringmain.ports.buffer import Buffer, Dropped, Row, SealedRow
 from ringmain.ports.clock import Clock
 from ringmain.ports.uplink import Uplink
-from ringmain.services.forwarding.gathering import OWN_READINGS_MAX, Gathering
+from ringmain.services.forwarding.gathering import OWN_READINGS_MAX, Gathering, readings_of, sealed_row
 from ringmain.services.forwarding.lanes import Lanes
 
 log = logging.getLogger(__name__)
@@ -41,6 +39,11 @@ LOOK_EVERY_S = 1.0
 ROOM_SHARE, ROOM_BYTES = 0.05, 256 * 1024
 """The policy keeps so much of the buffer free, the larger of the two but never more than a quarter: a commit of the
 doors has to fit into it, or they would stay closed although something could go.
+"""
+
+DISK_ROOM_BYTES = 2 * 1024 * 1024
+"""The same on a disk that is short of room, as free pages of the file: a commit of 20,000 messages, or a large letter.
+Less than what the file gives back to the disk, or it would be given up again and again.
 """
 
 ROOM_ROWS = 8
@@ -101,7 +104,7 @@ class Keeper:
             offsets = [row.offset for row in rows]
             self._lanes.take(offsets)
             try:
-                await self._buffer.replace(offsets, [_sealed(*piece) for piece in pieces], ())
+                await self._buffer.replace(offsets, [sealed_row(*piece) for piece in pieces], ())
                 self._waiting_since_s = None
                 self._notice()
             except Refused:
@@ -156,11 +159,12 @@ class Keeper:
             self._thinned, self.step_s = Offset(0), 0  # the next outage begins with the setting's own step
 
     def _is_full(self) -> bool:
-        status = self._buffer.status()
-        return (
-            status.used_bytes > self.settings.buffer_bytes_max - _room(self.settings.buffer_bytes_max)
-            or status.free_bytes < self.settings.free_bytes_min
-        )
+        """Whether the doors would soon be refused. On a disk that is short of room what was given up is free pages of
+        the file: the disk gains nothing by it, but new rows go there.
+        """
+        status, settings = self._buffer.status(), self.settings
+        no_disk = status.free_bytes < settings.free_bytes_min and status.free_page_bytes < DISK_ROOM_BYTES
+        return no_disk or status.used_bytes > settings.buffer_bytes_max - _room(settings.buffer_bytes_max)
 
     async def _give_up(self) -> bool:
         """One step of the policy; False where nothing may go now."""
@@ -186,7 +190,7 @@ class Keeper:
     async def _drop(self, rows: Sequence[Row]) -> None:
         counts: Counter[DeviceId] = Counter()
         for row in rows:
-            counts.update(_readings_of(row))
+            counts.update(readings_of(row))
         await self._replace(rows, (), counts, "drop_oldest")
 
     async def _thin(self, row: Row) -> None:
@@ -199,7 +203,7 @@ class Keeper:
             return
         self._thinned = row.offset
         if dropped:
-            sealed = [_sealed(kept, encode_chunk(kept))] if kept.readings else []
+            sealed = [sealed_row(kept, encode_chunk(kept))] if kept.readings else []
             await self._replace([row], sealed, dropped, "downsampled")
 
     async def _replace(
@@ -220,27 +224,3 @@ class Keeper:
 def _room(bytes_max: int) -> int:
     """What is kept free of a buffer of that size."""
     return min(bytes_max // 4, max(int(bytes_max * ROOM_SHARE), ROOM_BYTES))
-
-
-def _sealed(chunk: Chunk, body: bytes) -> SealedRow:
-    stamps = [stamp for block in chunk.blocks for stamp in _extremes(block)]
-    return SealedRow(chunk.readings, min(stamps, default=0), max(stamps, default=0), body)
-
-
-def _extremes(block: Block) -> tuple[int, ...]:
-    stamps = block.stamps.cast("q")
-    return (min(stamps), max(stamps)) if len(stamps) else ()
-
-
-def _readings_of(row: Row) -> Counter[DeviceId]:
-    """Single readings of each device in a sealed row; of no device where the row can not be read."""
-    counts: Counter[DeviceId] = Counter()
-    try:
-        chunk = decode_chunk(row.body, readings_max=OWN_READINGS_MAX)
-    except ChunkError as error:
-        log.error("row %d of the buffer can not be read and is counted as a whole: %s", row.offset, error)
-        return Counter({DeviceId(""): row.readings})
-    for block in chunk.blocks:
-        for index, count in Counter(block.devices.cast("q")).items():
-            counts[chunk.names[index]] += count * len(block.channels)
-    return counts

@@ -8,8 +8,9 @@ import pytest
 
 from ringmain.adapters.embedded import uplink as module
 from ringmain.adapters.embedded import uplink_backoff
-from ringmain.adapters.embedded.uplink import MqttUplink, Target
+from ringmain.adapters.embedded.uplink import MqttUplink
 from ringmain.adapters.embedded.uplink_backoff import BACKOFF_S_MAX, Backoff
+from ringmain.adapters.embedded.uplink_target import Target
 from ringmain.model.errors import Failed
 from ringmain.protocols.mqtt.client_events import ClientSettings
 

@@ -1,17 +1,22 @@
 """Sealing loses nothing; a full buffer acts by its declared policy, and every reading that goes is counted."""
 
 import asyncio
+from random import Random
 
 import msgspec
 import pytest
 from tests.unit.services.forwarding.conftest import QUICK, Gateway, readings_of
 
+from ringmain.adapters.embedded.buffer import EmbeddedBuffer
 from ringmain.adapters.simulated.buffer import SimulatedBuffer
-from ringmain.model.bulk.codec import decode_chunk
+from ringmain.model.batch import DeadLetter, block_of
+from ringmain.model.bulk.chunk import Chunk
+from ringmain.model.bulk.codec import decode_chunk, encode_chunk
 from ringmain.model.bulk.layout import CHUNK_READINGS_MAX
 from ringmain.model.errors import Failed
 from ringmain.model.gateway import DropPolicy, GatewaySettings
-from ringmain.model.ids import Offset
+from ringmain.model.ids import DeviceKey, Offset
+from ringmain.ports.buffer import SealedRow
 from ringmain.services.forwarding import keeping
 
 FAR = 1 << 30
@@ -204,6 +209,29 @@ async def test_what_is_on_its_way_is_never_given_up():
     gateway.forwarding.lanes.land(offsets, settled=False)
     await gateway.keeper.make_room()
     assert gateway.buffer.status().dropped != ()
+
+
+@pytest.mark.parametrize("policy", [DropPolicy.DROP_OLDEST, DropPolicy.DOWNSAMPLE])
+async def test_on_a_disk_that_is_a_little_short_no_more_goes_than_new_rows_need(tmp_path, monkeypatch, policy):
+    """What goes becomes free pages of the file, and the disk gains nothing by it; it never will have enough."""
+    buffer = await EmbeddedBuffer.open(tmp_path / "buffer.sqlite")
+    monkeypatch.setattr(buffer, "_free", lambda: (1 << 30) - 65_536)
+    gateway = Gateway(GatewaySettings(policy=policy, free_bytes_min=1 << 30), buffer=buffer)
+    noise = Random(7).randbytes(60_000)
+    for at in range(120):
+        await gateway.append(at)
+        (row,) = await buffer.read(Offset(0), FAR, sealed=False)
+        chunk = Chunk(("m1",), (block_of(("import_wh",), [0] * 3, (at, at + 1, at + 2), (1, 2, 3), exact=True),))
+        letter = DeadLetter(DeviceKey(0), 0, "mqtt", "t", noise, "r", "d")
+        body = encode_chunk(msgspec.structs.replace(chunk, letters=(letter,)))
+        await buffer.replace([row.offset], [SealedRow(3, at, at + 2, body)], ())
+    await gateway.keeper.make_room()
+    status = buffer.status()
+    assert keeping.DISK_ROOM_BYTES <= status.free_page_bytes < 1.5 * keeping.DISK_ROOM_BYTES, "enough for the doors"
+    assert 60 < status.sealed_rows < 120, "and no more"
+    buffer.limit(0, 1 << 30)
+    await gateway.append(1)
+    await buffer.close()
 
 
 async def test_a_disk_that_fills_up_counts_as_full(monkeypatch):
