@@ -38,7 +38,7 @@ _MAGIC = b"SQLite format 3\0"
 T = TypeVar("T")
 Stored = tuple[int, int, int, int, int, int, bytes]
 
-_PARTS = ("", "-wal", "-shm")
+_PARTS = ("", "-wal", "-shm", "-journal")
 _KEEP = "INSERT OR IGNORE INTO rows VALUES (?, ?, ?, ?, ?, ?, ?)"
 _ASIDE = "INSERT OR IGNORE INTO damaged VALUES (?, ?, ?)"
 _DROP = "INSERT INTO dropped VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET count = count + excluded.count"
@@ -65,9 +65,12 @@ def salvage(path: Path) -> None:
     saved = path.with_name(path.name + ".salvaged")
     if path.exists():
         aside = _free_name(path)
-        for part in _PARTS:
-            Path(f"{saved}{part}").unlink(missing_ok=True)
-        rows, lost = _copy(path, saved)
+        _remove(saved)
+        try:
+            rows, lost = _copy(path, saved)
+        except BaseException:
+            _remove(saved)  # a part of it is of no use, and takes what the disk has left
+            raise
         for part in _PARTS:
             with contextlib.suppress(FileNotFoundError):
                 Path(f"{path}{part}").rename(f"{aside}{part}")
@@ -82,6 +85,11 @@ def salvage(path: Path) -> None:
     sync_directory(path.parent)
 
 
+def _remove(path: Path) -> None:
+    for part in _PARTS:
+        Path(f"{path}{part}").unlink(missing_ok=True)
+
+
 def _free_name(path: Path) -> Path:
     for number in range(ASIDE_MAX):
         name = path.with_name(f"{path.name}.damaged-{number}")
@@ -91,8 +99,10 @@ def _free_name(path: Path) -> Path:
 
 
 def _copy(source: Path, to: Path) -> tuple[int, int]:
-    """Rows that were saved, and readings that were not."""
-    with contextlib.closing(connected(to, "full")) as new, contextlib.closing(_opened(source)) as old:
+    """Rows that were saved, and readings that were not. The copy has no write-ahead log: it would need the room of all
+    rows twice, and folding it in fails in silence where the disk has it only once.
+    """
+    with contextlib.closing(connected(to, "full", "delete")) as new, contextlib.closing(_opened(source)) as old:
         new.execute("BEGIN IMMEDIATE")
         for statement in SCHEMA:
             new.execute(statement)
