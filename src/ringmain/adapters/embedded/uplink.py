@@ -96,7 +96,6 @@ class MqttUplink:
             await self._changed.wait()
         if not self.is_up or self.connections != connection or not self._machine or not self._driver:
             raise Failed("unavailable", "the uplink is down", "it is kept and sent when the uplink is back")
-        idle = not self._machine.in_flight
         try:
             identifier = self._machine.publish(self._root + name, payload, self._driver.now())
         except ValueError as error:
@@ -104,8 +103,8 @@ class MqttUplink:
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting[identifier] = done
         self._driver.flush()
-        if idle:
-            self._driver.rearm()
+        self._machine.sending(self._driver.now())
+        self._driver.rearm()
         await done
 
     def reconnect(self) -> None:
@@ -146,7 +145,7 @@ class MqttUplink:
     async def _connection(self, target: Target, connect_s: float) -> None:
         """One connection from the first packet to the end."""
         loop = asyncio.get_running_loop()
-        machine = ClientMachine(target.client, loop.time())
+        machine = ClientMachine(target.client, loop.time(), lambda: driver.progress())  # noqa: PLW0108 - it is made below
         driver: StreamDriver[ClientEvent] = StreamDriver(machine, self._on_events)
         async with asyncio.timeout(connect_s):
             await loop.create_connection(

@@ -21,6 +21,7 @@ from ringmain.ports.uplink import Uplink
 from ringmain.services.forwarding.gathering import Gathering, Names
 from ringmain.services.forwarding.lanes import Lanes
 from ringmain.services.forwarding.pace import Pace
+from ringmain.services.forwarding.slots import Slots
 
 log = logging.getLogger(__name__)
 
@@ -63,7 +64,7 @@ class Forwarding:
         self._clock = clock
         self._connection = 0
         self._live_slots = asyncio.Semaphore(LIVE_SLOTS)
-        self._backlog_slots = asyncio.Semaphore(BACKLOG_SLOTS)
+        self._backlog_slots = Slots(BACKLOG_SLOTS)
         self._more_backlog = asyncio.Event()
 
     async def run(self) -> None:
@@ -94,6 +95,7 @@ class Forwarding:
             self._connection = self._uplink.connections
             status = self._buffer.status()
             self.lanes.connected(status.last, status.taken)
+            self._backlog_slots.connected()
             self._more_backlog.set()
 
     # -- live -----------------------------------------------------------------------------------------------
@@ -176,7 +178,7 @@ class Forwarding:
         """Those of them that nobody has in hand, and that can go up."""
         return [row for row in rows if self.lanes.is_free(row.offset) and self.gathering.may(row)]
 
-    def _start(self, tasks: asyncio.TaskGroup, rows: Sequence[Row], slots: asyncio.Semaphore) -> int:
+    def _start(self, tasks: asyncio.TaskGroup, rows: Sequence[Row], slots: asyncio.Semaphore | Slots) -> int:
         """Begin to send free rows; the bytes that go up, 0 where none of the rows can."""
         taken, payloads = self.gathering.messages(rows, self._uplink.payload_bytes_max) if rows else ([], [])
         if taken:
@@ -184,7 +186,7 @@ class Forwarding:
             tasks.create_task(self._deliver(taken, payloads, slots))
         return max(1, sum(map(len, payloads))) if taken else 0
 
-    async def _deliver(self, rows: Sequence[Row], payloads: Sequence[bytes], slots: asyncio.Semaphore) -> None:
+    async def _deliver(self, rows: Sequence[Row], payloads: Sequence[bytes], slots: asyncio.Semaphore | Slots) -> None:
         """Send the messages of these rows one after another, and settle the rows when all are acknowledged."""
         offsets = [row.offset for row in rows]
         connection = self._connection
@@ -193,7 +195,9 @@ class Forwarding:
             for payload in payloads:
                 if self._uplink.connections != connection:
                     raise Failed("unavailable", "the uplink ended in between", "all of it goes again")
+                began_s = self._clock.monotonic_s()
                 await self._uplink.send(CHUNKS, payload)
+                self._backlog_slots.answered(self._clock.monotonic_s() - began_s)
                 self.sent += 1
             await self._buffer.settle(offsets)
             settled = True

@@ -175,8 +175,8 @@ async def test_a_device_without_a_name_ends_nothing(gateway):
         gateway.connect()
         await gateway.append(1, device=9)
         await gateway.append(2)
-        await gateway.until(lambda: ("m1", 2) in gateway.arrived)
-        assert gateway.buffer.status().readings == 1
+        await gateway.until(lambda: gateway.buffer.status().rows == 1)
+        assert gateway.arrived == {("m1", 2): 1}
 
 
 async def test_a_sealed_row_above_the_packet_size_of_the_platform_arrives(gateway):
@@ -188,6 +188,29 @@ async def test_a_sealed_row_above_the_packet_size_of_the_platform_arrives(gatewa
         gateway.connect()
         await gateway.until(lambda: not gateway.buffer.status().rows)
     assert sum(gateway.arrived.values()) == 3000
+
+
+async def test_the_backlog_has_one_message_on_its_way_until_an_answer_has_come_soon(gateway):
+    for at in range(30):
+        await gateway.append(at)
+        await gateway.keeper.seal(now=True)
+    gateway.uplink.held = True
+    async with gateway.running():
+        gateway.connect()
+        for answer_s, waiting in [(10.0, 1), (0.5, 4), (10.0, 1), (10.0, 1), (0.1, 4)]:
+            await gateway.until(lambda: gateway.uplink.waiting)
+            gateway.clock.advance(answer_s)
+            gateway.uplink.answer_all()
+            await gateway.until(lambda waiting=waiting: gateway.uplink.waiting >= waiting)
+            await asyncio.sleep(0.01)
+            assert gateway.uplink.waiting == waiting
+        await gateway.append(99)
+        await gateway.until(lambda: gateway.uplink.waiting == 5)
+        gateway.cut()
+        gateway.connect()
+        await gateway.until(lambda: gateway.uplink.waiting)
+        await asyncio.sleep(0.01)
+        assert gateway.uplink.waiting == 1, "of a new connection nothing is known"
 
 
 async def test_a_lane_that_is_too_far_behind_skips_to_the_newest(gateway, monkeypatch):
