@@ -164,10 +164,7 @@ async def _listen(
 def _announce(directory: Path, membership: Membership, config: Config, listening: _Listening) -> None:
     """Say that the doors are open: to programs in `ports.json`, to people on standard output."""
     ports, edge = listening.ports(), config.edge
-    path = directory / "ports.json"
-    beside = path.with_suffix(".new")
-    beside.write_bytes(msgspec.json.encode(ports))
-    beside.replace(path)
+    _write_ports(directory / "ports.json", ports)
     lines = [
         f"Ringmain {__version__} edge gateway {membership.tenant}/{membership.device}; its data is in {directory}",
         f"  MQTT           mqtt://{edge.host}:{ports['mqtt']}",
@@ -176,3 +173,16 @@ def _announce(directory: Path, membership: Membership, config: Config, listening
         "  Ctrl-C ends it; everything acknowledged is on disk. `ringmain edge status` tells how it is.",
     ]
     print("\n".join(lines), flush=True)  # noqa: T201 - the banner
+
+
+def _write_ports(path: Path, ports: dict[str, int]) -> None:
+    """On a disk without room the doors are open all the same; what an ended process left there is not true any more."""
+    beside = path.with_suffix(".new")
+    try:
+        path.unlink(missing_ok=True)
+        beside.write_bytes(msgspec.json.encode(ports))
+        beside.replace(path)
+    except OSError as error:
+        log.warning("%s could not be written: %s; the doors are open on the ports that follow", path, error)
+        with contextlib.suppress(OSError):
+            beside.unlink(missing_ok=True)
