@@ -101,6 +101,10 @@ class Buffer(Protocol):
         """
         ...
 
+    def raw_readings(self, after: Offset) -> int:
+        """Readings in raw rows behind `after`; from memory."""
+        ...
+
     def status(self) -> BufferStatus:
         """What it holds now; from memory, but for the file system's own figures."""
         ...

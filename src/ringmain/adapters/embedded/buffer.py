@@ -133,6 +133,10 @@ class EmbeddedBuffer:
         finally:
             self._changing.difference_update(offsets)
 
+    def raw_readings(self, after: Offset) -> int:
+        """See `ports.buffer`."""
+        return self._index.raw_readings(after)
+
     def status(self) -> BufferStatus:
         """See `ports.buffer`."""
         index = self._index

@@ -80,8 +80,8 @@ class Forwarding:
     def drain(self) -> Drain:
         """What is behind, and how long it will take at the permitted rate."""
         status = self._buffer.status()
-        live = self.lanes.live_readings(status.taken) if self._is_connected() else 0
-        readings = max(0, status.readings - live)
+        live = self._buffer.raw_readings(self.lanes.border) if self._is_connected() else 0
+        readings = status.readings - live
         size = status.bytes * readings // status.readings if status.readings else 0
         return Drain(readings, size, size / self.settings.backlog_bytes_s if self._is_connected() else None)
 
@@ -93,8 +93,7 @@ class Forwarding:
         await self._uplink.up()
         if self._connection != self._uplink.connections:
             self._connection = self._uplink.connections
-            status = self._buffer.status()
-            self.lanes.connected(status.last, status.taken)
+            self.lanes.connected(self._buffer.status().last)
             self._backlog_slots.connected()
             self._more_backlog.set()
 
@@ -122,8 +121,7 @@ class Forwarding:
         if not rows or not self._is_connected():
             return False
         if sum(len(row.body) for row in rows) >= LIVE_BYTES_MAX:
-            status = self._buffer.status()
-            self.lanes.move_border(status.last, status.taken)
+            self.lanes.move_border(self._buffer.status().last)
             self._more_backlog.set()
             return False
         self.lanes.live_sent = rows[-1].offset
@@ -202,8 +200,6 @@ class Forwarding:
             await self._buffer.settle(offsets)
             settled = True
             self.trouble = ""
-            for row in rows:
-                self.lanes.settled(row.offset, row.readings)
         except (Failed, Refused) as error:
             self.resent += 1
             self.trouble = error.detail

@@ -87,6 +87,26 @@ async def test_a_full_platform_keeps_everything_and_is_asked_again(gateway, monk
         assert gateway.forwarding.trouble == ""
 
 
+async def test_what_was_refused_counts_as_backlog_until_it_is_settled(gateway, monkeypatch):
+    monkeypatch.setattr(service, "RETRY_S", 0.01)
+    async with gateway.running():
+        gateway.connect()
+        await gateway.until(gateway.forwarding._is_connected)
+        gateway.refuse = Failed("storage_full", "no room")
+        await gateway.append(*range(500))
+        assert gateway.forwarding.drain().readings == 0, "live as yet"
+        await gateway.until(lambda: gateway.forwarding.resent)
+        assert gateway.forwarding.drain().readings == 500
+        assert gateway.forwarding.drain().seconds > 0
+        gateway.refuse = None
+        await gateway.until(lambda: not gateway.buffer.status().rows)
+        assert gateway.forwarding.drain().readings == 0
+        gateway.uplink.held = True
+        await gateway.append(*range(500, 530))
+        await gateway.until(lambda: gateway.uplink.waiting)
+        assert gateway.forwarding.drain().readings == 0, "it is on its way, and live"
+
+
 async def test_a_row_that_is_refused_does_not_hold_up_the_others(gateway, monkeypatch):
     monkeypatch.setattr(service, "RETRY_S", 0.01)
     plain = gateway.platform
