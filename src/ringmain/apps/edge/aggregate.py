@@ -27,6 +27,10 @@ class EdgeAggregation:
         if tuple(sizes) != tuple(size for size, _ in self.windows.sizes):
             self.windows = RollingWindows(sizes)
 
+    def begin_anew(self) -> None:
+        """Forget what is open: its devices may be others from now on."""
+        self.windows = RollingWindows([size for size, _ in self.windows.sizes])
+
     def committed(self, batch: Batch) -> None:
         """Readings are durable: they count."""
         for block in batch.blocks:

@@ -22,6 +22,7 @@ from ringmain.adapters.embedded.buffer import EmbeddedBuffer
 from ringmain.adapters.embedded.clock import EmbeddedClock
 from ringmain.adapters.embedded.uplink_target import Target
 from ringmain.apps.config import Config
+from ringmain.apps.edge.binding import BUFFER, DOCUMENTS, bind, owner_of
 from ringmain.apps.edge.compose import Dial, EdgeHouse, EdgeStores
 from ringmain.apps.edge.membership import Membership, files_in, load
 from ringmain.apps.edge.presence import EdgePresence
@@ -71,11 +72,11 @@ def run(config: Config) -> int:
 
 @contextlib.asynccontextmanager
 async def _stores(directory: Path) -> AsyncIterator[EdgeStores]:
-    buffer = await EmbeddedBuffer.open(directory / "buffer.sqlite")
+    buffer = await EmbeddedBuffer.open(directory / BUFFER)
     try:
         yield EdgeStores(
             buffer,
-            EmbeddedBlobs(directory / "documents"),
+            EmbeddedBlobs(directory / DOCUMENTS),
             EdgePresence(),
             lambda settings: buffer.limit(settings.buffer_bytes_max, settings.free_bytes_min),
         )
@@ -113,6 +114,7 @@ async def _serve(config: Config, membership: Membership, listening: _Listening) 
     limits = Limits(mqtt.packet_bytes_max, mqtt.receive_maximum, mqtt.keep_alive_s_max, mqtt.connect_deadline_s)
     async with _stores(directory) as stores:
         rng = Random()  # noqa: S311 - jitter, no secret
+        await bind(stores.blobs, owner_of(membership, files_in(directory).ca))
         dial = dialling(directory, membership)
         house = await EdgeHouse(membership, stores, EmbeddedClock(), rng, dial, limits).open()
         gc.freeze()

@@ -113,6 +113,13 @@ class Keeper:
                 self._lanes.land(offsets, settled=True)
             await asyncio.sleep(0)
 
+    async def close(self) -> None:
+        """Seal all that is left, when nothing is on its way any more."""
+        try:
+            await self.seal(now=True)
+        except Failed as failed:
+            log.error("%s; what is not sealed needs names.json", failed.detail)
+
     async def _sealable(self, *, now: bool) -> list[Row]:
         """The oldest raw rows that have to wait, if they are enough or have waited long enough."""
         status = self._buffer.status()

@@ -77,6 +77,21 @@ async def test_no_sealed_row_has_more_letters_or_readings_than_the_platform_take
     assert len(await kept(gateway)) == 55_100
 
 
+async def test_at_the_end_everything_is_sealed_that_can_be(gateway):
+    await gateway.append(1)
+    plain = gateway.buffer.replace
+
+    async def no_room(*_):
+        raise Failed("storage_full", "no room")
+
+    gateway.buffer.replace = no_room
+    await gateway.keeper.close()
+    assert gateway.buffer.status().sealed_rows == 0
+    gateway.buffer.replace = plain
+    await gateway.keeper.close()
+    assert await kept(gateway) == {("m1", 1)}
+
+
 async def test_a_row_that_can_not_be_sealed_holds_up_no_other(gateway, monkeypatch):
     monkeypatch.setattr(keeping, "SEAL_BYTES_MAX", 100)
     for at in range(5):
