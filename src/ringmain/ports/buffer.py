@@ -14,6 +14,11 @@ import msgspec
 
 from ringmain.model.ids import DeviceId, Offset
 
+DROPPED_LETTERS = "drop_oldest_letters"
+"""The reason under which dead letters are counted that went with a dropped row. They are no readings: not in `taken`,
+nor in what is left of it.
+"""
+
 
 class Row(msgspec.Struct, frozen=True):
     """One row. `readings` are single values; [first_ms, last_ms] are the extremes of their event times."""

@@ -19,6 +19,7 @@ from ringmain.adapters.embedded.blobs import sync_directory
 from ringmain.adapters.embedded.buffer_room import PAGE_BYTES
 from ringmain.adapters.embedded.buffer_rows import whole
 from ringmain.adapters.embedded.buffer_schema import SCHEMA, UNREADABLE, connected, is_damage
+from ringmain.ports.buffer import DROPPED_LETTERS
 
 log = logging.getLogger(__name__)
 
@@ -126,7 +127,7 @@ def _copy_books(old: sqlite3.Connection, new: sqlite3.Connection, readings: int)
         lambda: old.execute("SELECT device, reason, count FROM dropped").fetchall(), []
     )
     settled = totals.get("settled", 0)
-    known = readings + settled + sum(count for _, _, count in dropped)
+    known = readings + settled + sum(count for _, reason, count in dropped if reason != DROPPED_LETTERS)
     lost = max(0, totals.get("taken", known) - known)
     new.execute("INSERT INTO totals VALUES ('taken', ?), ('settled', ?)", (known + lost, settled))
     new.executemany(_DROP, [*dropped, *([("", "damaged", lost)] if lost else [])])

@@ -14,10 +14,10 @@ LOOK_EVERY_S = 0.1
 
 async def part_with_names(intake: Intake, buffer: Buffer, keeper: Keeper, aggregation: EdgeAggregation) -> None:
     """Return when no raw row is left of what came in until now. Windows that are open begin anew."""
-    aggregation.begin_anew()
     await intake.drain()
     while intake.trouble:  # noqa: ASYNC110 - what could not be committed is in nobody's hands but the intake's
         await asyncio.sleep(LOOK_EVERY_S)
+    aggregation.begin_anew()
     last = buffer.status().last
     while (rows := await buffer.read(Offset(0), 1, sealed=False)) and rows[0].offset <= last:
         await keeper.seal(now=True)

@@ -100,15 +100,15 @@ def _extremes(block: Block) -> tuple[int, ...]:
     return (min(stamps), max(stamps)) if len(stamps) else ()
 
 
-def readings_of(row: Row) -> Counter[DeviceId]:
-    """Single readings of each device in a sealed row; of no device where the row can not be read."""
+def held_by(row: Row) -> tuple[Counter[DeviceId], Counter[DeviceId]]:
+    """Single readings and dead letters of each device in a sealed row; readings of no device where it is unreadable."""
     counts: Counter[DeviceId] = Counter()
     try:
         chunk = decode_chunk(row.body, readings_max=OWN_READINGS_MAX)
     except ChunkError as error:
         log.error("row %d of the buffer can not be read and is counted as a whole: %s", row.offset, error)
-        return Counter({DeviceId(""): row.readings})
+        return Counter({DeviceId(""): row.readings}), counts
     for block in chunk.blocks:
         for index, count in Counter(block.devices.cast("q")).items():
             counts[chunk.names[index]] += count * len(block.channels)
-    return counts
+    return counts, Counter(chunk.names[letter.device] for letter in chunk.letters)

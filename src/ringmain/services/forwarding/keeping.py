@@ -17,10 +17,10 @@ from ringmain.model.bulk.layout import LETTERS_BYTES_MAX
 from ringmain.model.errors import Failed, Refused
 from ringmain.model.gateway import DropPolicy, GatewaySettings
 from ringmain.model.ids import DeviceId, Offset
-from ringmain.ports.buffer import Buffer, Dropped, Row, SealedRow
+from ringmain.ports.buffer import DROPPED_LETTERS, Buffer, Dropped, Row, SealedRow
 from ringmain.ports.clock import Clock
 from ringmain.ports.uplink import Uplink
-from ringmain.services.forwarding.gathering import OWN_READINGS_MAX, Gathering, readings_of, sealed_row
+from ringmain.services.forwarding.gathering import OWN_READINGS_MAX, Gathering, held_by, sealed_row
 from ringmain.services.forwarding.lanes import Lanes
 
 log = logging.getLogger(__name__)
@@ -195,10 +195,13 @@ class Keeper:
         return (await self._first_free(after, sealed=True))[:ROOM_ROWS]
 
     async def _drop(self, rows: Sequence[Row]) -> None:
-        counts: Counter[DeviceId] = Counter()
+        readings: Counter[DeviceId] = Counter()
+        letters: Counter[DeviceId] = Counter()
         for row in rows:
-            counts.update(readings_of(row))
-        await self._replace(rows, (), counts, "drop_oldest")
+            some, more = held_by(row)
+            readings += some
+            letters += more
+        await self._replace(rows, (), [*_dropped(readings, "drop_oldest"), *_dropped(letters, DROPPED_LETTERS)])
 
     async def _thin(self, row: Row) -> None:
         """One row at the present step; it goes on as a new row, behind those that are still to be thinned."""
@@ -211,15 +214,12 @@ class Keeper:
         self._thinned = row.offset
         if dropped:
             sealed = [sealed_row(kept, encode_chunk(kept))] if kept.readings else []
-            await self._replace([row], sealed, dropped, "downsampled")
+            await self._replace([row], sealed, _dropped(dropped, "downsampled"))
 
-    async def _replace(
-        self, rows: Sequence[Row], sealed: Sequence[SealedRow], counts: dict[DeviceId, int], reason: str
-    ) -> None:
+    async def _replace(self, rows: Sequence[Row], sealed: Sequence[SealedRow], dropped: Sequence[Dropped]) -> None:
         offsets = [row.offset for row in rows]
         self._lanes.take(offsets)
         try:
-            dropped = [Dropped(device, reason, count) for device, count in counts.items()]
             await self._buffer.replace(offsets, sealed, dropped)
             self._notice()
         except Refused:
@@ -231,3 +231,7 @@ class Keeper:
 def _room(bytes_max: int) -> int:
     """What is kept free of a buffer of that size."""
     return min(bytes_max // 4, max(int(bytes_max * ROOM_SHARE), ROOM_BYTES))
+
+
+def _dropped(counts: dict[DeviceId, int], reason: str) -> list[Dropped]:
+    return [Dropped(device, reason, count) for device, count in counts.items()]

@@ -19,7 +19,7 @@ from ringmain.adapters.embedded.buffer_schema import SCHEMA, connected, is_full
 from ringmain.model.batch import FORMAT, Batch, block_of, encode_batch
 from ringmain.model.errors import Failed
 from ringmain.model.ids import Offset
-from ringmain.ports.buffer import SealedRow
+from ringmain.ports.buffer import DROPPED_LETTERS, Dropped, SealedRow
 
 FAR = 1 << 30
 ROWS = 60
@@ -167,6 +167,20 @@ async def test_a_suspected_file_that_is_whole_loses_nothing(made):
     buffer = await EmbeddedBuffer.open(path)
     assert {row.offset: row.body for row in await buffer.read(Offset(0), FAR)} == known
     assert buffer.status().dropped == ()
+    await buffer.close()
+
+
+async def test_dropped_letters_hide_no_reading_that_is_lost(made):
+    path, data, known = made
+    path.write_bytes(data)
+    with sqlite3.connect(path) as connection:
+        (lost,) = connection.execute("SELECT readings FROM rows WHERE offset = ?", (max(known),)).fetchone()
+        connection.execute("DELETE FROM rows WHERE offset = ?", (max(known),))
+        connection.execute("INSERT INTO dropped VALUES ('m1', ?, ?)", (DROPPED_LETTERS, lost))
+    connection.close()
+    suspect(path)
+    buffer = await EmbeddedBuffer.open(path)
+    assert set(buffer.status().dropped) == {Dropped("m1", DROPPED_LETTERS, lost), Dropped("", "damaged", lost)}
     await buffer.close()
 
 

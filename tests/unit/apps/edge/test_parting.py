@@ -40,4 +40,4 @@ async def test_what_came_before_is_sealed_or_settled_and_what_comes_after_is_not
         await asyncio.wait_for(work, 5)
         rows = await gateway.buffer.read(Offset(0), 1 << 30, sealed=True)
         assert ("m1", 1) in [each for row in rows for each in readings_of(row.body)]
-    assert rooms.done == ["windows", "drained"]
+    assert rooms.done == ["drained", "windows"]

@@ -16,7 +16,7 @@ from ringmain.model.bulk.layout import CHUNK_READINGS_MAX
 from ringmain.model.errors import Failed
 from ringmain.model.gateway import DropPolicy, GatewaySettings
 from ringmain.model.ids import DeviceKey, Offset
-from ringmain.ports.buffer import SealedRow
+from ringmain.ports.buffer import DROPPED_LETTERS, SealedRow
 from ringmain.services.forwarding import keeping
 
 FAR = 1 << 30
@@ -178,6 +178,17 @@ async def test_the_oldest_go_and_are_counted():
     assert sum(each.count for each in status.dropped) == len(before) - len(after) == taken - status.readings
     assert max(at for _, at in before - after) < min(at for _, at in after), "the oldest, and no others"
     assert after
+
+
+async def test_letters_that_go_with_the_oldest_are_counted_apart_from_readings():
+    gateway = _around(Gateway(buffer=Tight()), DropPolicy.DROP_OLDEST)
+    await gateway.append(1, 2)
+    await gateway.append_letters(b"{", b"}", device=1)
+    await gateway.append_letters(b"[", device=2)
+    await gateway.keeper.seal(now=True)
+    assert await gateway.keeper._give_up()
+    counts = {(each.device, each.reason): each.count for each in gateway.buffer.status().dropped}
+    assert counts == {("m1", "drop_oldest"): 2, ("m1", DROPPED_LETTERS): 2, ("m2", DROPPED_LETTERS): 1}
 
 
 def _around(gateway: Gateway, policy: DropPolicy, **more) -> Gateway:
