@@ -146,7 +146,7 @@ class MqttUplink:
         """One connection from the first packet to the end."""
         loop = asyncio.get_running_loop()
         machine = ClientMachine(target.client, loop.time(), lambda: driver.progress())  # noqa: PLW0108 - it is made below
-        driver: StreamDriver[ClientEvent] = StreamDriver(machine, self._on_events)
+        driver: StreamDriver[ClientEvent] = StreamDriver(machine, self._on_events, lambda: machine.opened(loop.time()))
         async with asyncio.timeout(connect_s):
             await loop.create_connection(
                 lambda: driver,
