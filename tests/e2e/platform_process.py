@@ -38,6 +38,7 @@ class Ports(msgspec.Struct, frozen=True):
     mqtt: int
     mqtts: int
     http: int
+    open_mqtt: int = 0
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -62,7 +63,7 @@ class PlatformProcess:
     """`ringmain up` over `directory`. Its log goes to `log`, by default beside the directory.
 
     A restart keeps the ports of the first start, so that clients find it again. `wrapper` is put before the command
-    (strace); its last process must be the platform itself.
+    (strace); its last process must be the platform itself. `open_mqtt` opens the door without credentials too.
     """
 
     def __init__(
@@ -72,12 +73,14 @@ class PlatformProcess:
         log: Path | None = None,
         environment: Mapping[str, str] | None = None,
         wrapper: Sequence[str] = (),
+        open_mqtt: bool = False,
     ) -> None:
         self.directory = directory
         self.log = log or directory.with_name(directory.name + ".log")
         self.ports = Ports(0, 0, 0)
         self._environment = dict(environment or {})
         self._wrapper = list(wrapper)
+        self._open_mqtt = open_mqtt
         self._process: subprocess.Popen[bytes] | None = None
         self._connection: http.client.HTTPConnection | None = None
 
@@ -102,6 +105,7 @@ class PlatformProcess:
             "RINGMAIN_MQTT__PORT": str(self.ports.mqtt),
             "RINGMAIN_MQTT__TLS_PORT": str(self.ports.mqtts),
             "RINGMAIN_HTTP__PORT": str(self.ports.http),
+            **({"RINGMAIN_MQTT__OPEN_PORT": str(self.ports.open_mqtt)} if self._open_mqtt else {}),
             **self._environment,
         }
 

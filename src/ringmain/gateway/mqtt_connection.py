@@ -166,7 +166,7 @@ class MqttConnection:
         if isinstance(found, Principal):
             self._admit(connect, found, door.pipeline.admit(found))
         else:
-            self._open(connect, found)
+            self._open(connect, found, self._name_of(connect))
 
     def _let_claim(self, connect: Connect, claim: str, provisioner: Provisioner) -> None:
         """Somebody who is nobody yet: no device, no session, no lane, no will."""
@@ -196,25 +196,22 @@ class MqttConnection:
     def _admit(self, connect: Connect, principal: Principal, who: SignedIn) -> None:
         """A device: cut from here on at once, should it be suspended."""
         door, device = self._door, principal.device
-        self.client_id = connect.client_id
+        assigned = self._name_of(connect)
         self._who, self._filters.device = who, device
-        self._open(connect, DeviceAccess(principal))
-        if self._over:
-            return
         replaced = door.connections.attach(device.key, self)
         self._attached = True
         if isinstance(replaced, MqttConnection):
             replaced.end(Reason.SESSION_TAKEN_OVER, "another connection uses this client id")
         interval_s = principal.profile.expected_interval_s
         self._epoch = door.sessions.connected(device.key, interval_s, self._name, self.driver.peer)
+        self._open(connect, DeviceAccess(principal), assigned)
 
-    def _open(self, connect: Connect, access: Access) -> None:
+    def _open(self, connect: Connect, access: Access, assigned: str) -> None:
         limit = self._door.limits.session_expiry_s_max
         if connect.level == 5:
             expiry_s = min(number_of(connect, Property.SESSION_EXPIRY, 0), limit)
         else:
             expiry_s = 0 if connect.clean_start else limit
-        assigned = self._name_of(connect)
         self._filters.access = access
         if connect.will and (refusal := self._may_leave(access, connect.will.topic)):
             raise Refused(refusal, f"a will on {connect.will.topic} is not permitted")

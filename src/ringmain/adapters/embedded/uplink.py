@@ -9,13 +9,12 @@ It must never try faster than its backoff, and never stop trying.
 
 import asyncio
 import logging
-import ssl
 from collections.abc import Callable, Sequence
 from random import Random
 
-import msgspec
-
+from ringmain.adapters.embedded.uplink_answers import refusal_of
 from ringmain.adapters.embedded.uplink_backoff import Backoff
+from ringmain.adapters.embedded.uplink_target import Target
 from ringmain.model.errors import Failed, Refused
 from ringmain.ports.uplink import Listener
 from ringmain.protocols.mqtt.client import ClientMachine
@@ -23,7 +22,6 @@ from ringmain.protocols.mqtt.client_events import (
     Accepted,
     Acknowledged,
     ClientEvent,
-    ClientSettings,
     Ended,
     Granted,
     Received,
@@ -36,17 +34,10 @@ log = logging.getLogger(__name__)
 CONNECT_S_MAX, CONNECT_ANSWERS = 15.0, 3
 """TCP and TLS handshake together, over a line of 9,600 bit/s as well; never longer than three answers may take."""
 
-AGAIN = frozenset({Reason.UNSPECIFIED, Reason.IMPLEMENTATION_SPECIFIC, Reason.QUOTA_EXCEEDED})
-"""Refusals of a message that may be another answer a moment later."""
 
-
-class Target(msgspec.Struct, frozen=True):
-    """Where the platform is and who we are there. `tls` is None on a link that needs none (tests, simulation)."""
-
-    host: str
-    port: int
-    client: ClientSettings
-    tls: ssl.SSLContext | None = None
+PACKET_BYTES_MAX, PACKET_FRAME = 1_048_576, 64
+"""What a platform takes by default; and what a packet has beyond the topic's own tree and the payload: its head, its
+identifier, and the name below the tree."""
 
 
 class MqttUplink:
@@ -75,6 +66,7 @@ class MqttUplink:
         self._at_once = False
         self._subscribed = 0
         self._carried = False
+        self._packet_bytes_max = PACKET_BYTES_MAX
         self.is_up = False
         self.connections = 0
         self.trouble = "not connected yet"
@@ -82,6 +74,11 @@ class MqttUplink:
         """Why the platform did not let us in, where it said so."""
 
     # -- port -----------------------------------------------------------------------------------------------
+
+    @property
+    def payload_bytes_max(self) -> int:
+        """See `ports.uplink`."""
+        return self._packet_bytes_max - len(self._root.encode()) - PACKET_FRAME
 
     async def up(self) -> None:
         """See `ports.uplink`."""
@@ -99,7 +96,6 @@ class MqttUplink:
             await self._changed.wait()
         if not self.is_up or self.connections != connection or not self._machine or not self._driver:
             raise Failed("unavailable", "the uplink is down", "it is kept and sent when the uplink is back")
-        idle = not self._machine.in_flight
         try:
             identifier = self._machine.publish(self._root + name, payload, self._driver.now())
         except ValueError as error:
@@ -107,8 +103,8 @@ class MqttUplink:
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting[identifier] = done
         self._driver.flush()
-        if idle:
-            self._driver.rearm()
+        self._machine.sending(self._driver.now())
+        self._driver.rearm()
         await done
 
     def reconnect(self) -> None:
@@ -149,8 +145,8 @@ class MqttUplink:
     async def _connection(self, target: Target, connect_s: float) -> None:
         """One connection from the first packet to the end."""
         loop = asyncio.get_running_loop()
-        machine = ClientMachine(target.client, loop.time())
-        driver: StreamDriver[ClientEvent] = StreamDriver(machine, self._on_events)
+        machine = ClientMachine(target.client, loop.time(), lambda: driver.progress())  # noqa: PLW0108 - it is made below
+        driver: StreamDriver[ClientEvent] = StreamDriver(machine, self._on_events, lambda: machine.opened(loop.time()))
         async with asyncio.timeout(connect_s):
             await loop.create_connection(
                 lambda: driver,
@@ -187,6 +183,7 @@ class MqttUplink:
             elif isinstance(event, Received):
                 self._listener(event.topic.removeprefix(self._root), event.payload)
             elif isinstance(event, Accepted):
+                self._packet_bytes_max = event.packet_bytes_max
                 self._subscribed = (
                     self._machine.subscribe([self._root + name for name in self._listens], driver.now())
                     if self._machine
@@ -214,15 +211,12 @@ class MqttUplink:
         done = self._waiting.pop(event.identifier, None)
         if done is None or done.done():
             return
-        if event.reason < 0x80:
+        refusal = refusal_of(event)
+        if refusal:
+            done.set_exception(refusal)
+        else:
             self._carried = True
             done.set_result(None)
-        elif event.reason in AGAIN:
-            done.set_exception(Failed("storage_full", event.detail or "the platform takes nothing now", "it is kept"))
-        else:
-            code = "not_authorized" if event.reason is Reason.NOT_AUTHORIZED else "invalid_request"
-            detail = event.detail or f"the platform refused it (0x{event.reason:02x})"
-            done.set_exception(Refused(code, detail, "look at the gateway on the platform"))
 
     def _ended(self, event: Ended) -> None:
         driver, self._driver, self._machine = self._driver, None, None

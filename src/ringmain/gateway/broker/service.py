@@ -129,6 +129,7 @@ class Broker:
             stored = record.will
             found = properties.decode(Cursor(stored.found), properties.IN_WILL) if stored.found else properties.NONE
             session.will = Will(stored.topic, stored.payload, stored.qos, stored.retain, stored.delay_s, found)
+            # Not before everything is read back: who listens may come after it, and so may what already waits for them.
             session.will_due_ms = session.gone_ms + min(stored.delay_s, session.expiry_s) * 1000
             self._look_at(session, session.will_due_ms)
         for held in record.held:

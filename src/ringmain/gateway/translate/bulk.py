@@ -22,13 +22,11 @@ from ringmain.gateway.translate.speaking import Delegates, OnSeen
 from ringmain.model.batch import Block, DeadLetter
 from ringmain.model.bulk.chunk import Chunk
 from ringmain.model.bulk.codec import ChunkError, decode_chunk
+from ringmain.model.bulk.layout import CHUNK_READINGS_MAX
 from ringmain.model.device import Device
 from ringmain.model.errors import ERRORS
 from ringmain.model.ids import DeviceKey
 from ringmain.model.time import INSTANT_MAX
-
-CHUNK_READINGS_MAX = 50_000
-"""As of a JSON payload: some 25 ms of the loop, and a second of a gateway with 10,000 meters at 5 readings/s."""
 
 DETAIL_MAX = 500
 TOPIC_MAX = 256

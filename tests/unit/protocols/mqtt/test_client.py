@@ -161,6 +161,14 @@ def test_a_server_that_never_answers():
     assert event == Ended(Reason.KEEP_ALIVE_TIMEOUT, "no answer for 15 s")
 
 
+def test_the_time_of_the_handshake_is_not_the_servers():
+    machine = ClientMachine(SETTINGS, 100.0)
+    machine.opened(120.0)
+    assert machine.wake(120.0) == []
+    assert machine.deadline() == 135.0
+    assert isinstance(machine.wake(135.0)[0], Ended)
+
+
 def test_a_ping_when_nothing_was_said_and_the_end_when_it_is_not_answered():
     machine = connected()
     assert machine.deadline() == 20.0
@@ -179,6 +187,84 @@ def test_a_puback_that_is_overdue_ends_a_link_that_still_answers_pings():
     machine.publish("t", b"", 9.0)
     assert machine.deadline() == 16.0
     machine.receive(b"\xd0\x00", 15.0)
+    assert isinstance(machine.wake(16.0)[0], Ended)
+
+
+class Slow:
+    """A line that carries `bytes_s` of what was put on it; the time is the test's."""
+
+    def __init__(self, bytes_s: float) -> None:
+        self.bytes_s, self.written, self.left, self.now = bytes_s, 0, 0.0, 0.0
+        self.machine = ClientMachine(SETTINGS, 0.0, lambda: (int(self.left), self.written - int(self.left)))
+        self.write()
+        self.machine.receive(CONNACK, 0.0)
+
+    def write(self) -> None:
+        self.written += len(self.machine.data_to_send())
+
+    def publish(self, size: int) -> tuple[int, int]:
+        identifier = self.machine.publish("t", bytes(size), self.now)
+        self.write()
+        self.machine.sending(self.now)
+        return self.written, identifier
+
+    def until(self, end: float) -> list:
+        """Whatever the machine says until then; it is woken when it wants to be."""
+        events = []
+        while self.now < end and not events:
+            at = min(end, max(self.machine.deadline() or end, self.now))
+            self.left = min(self.written, self.left + self.bytes_s * (at - self.now))
+            self.now = at
+            events = self.machine.wake(at)
+            self.write()
+        return events
+
+
+@pytest.mark.parametrize("size", [24_000, 128_000])
+def test_a_slow_line_is_no_dead_one(size):
+    """Four chunks at once at 2.4 kB/s: the first is answered after 10 s, or 53, the others later and later."""
+    line = Slow(2400)
+    for end, identifier in [line.publish(size) for _ in range(4)]:
+        assert line.until(end / 2400 + 0.5) == []
+        (event,) = line.machine.receive(b"\x40\x02" + identifier.to_bytes(2, "big"), line.now)
+        assert event == Acknowledged(identifier, Reason.SUCCESS, "")
+
+
+def test_a_line_that_dies_with_half_of_it_is_noticed():
+    line = Slow(2400)
+    line.publish(96_000)
+    assert line.until(20.0) == []
+    line.bytes_s = 0
+    (event,) = line.until(100.0)
+    assert event == Ended(Reason.KEEP_ALIVE_TIMEOUT, "no answer for 15 s")
+    assert 34.0 <= line.now <= 36.0
+
+
+def test_a_server_that_takes_all_and_answers_nothing_is_noticed_whatever_pings_it_gets():
+    """Its kernel acknowledges all bytes, those of pings too."""
+    line = Slow(1e9)
+    line.machine._keep_alive_s = 1.0  # as often as it is looked
+    line.publish(24_000)
+    (event,) = line.until(100.0)
+    assert isinstance(event, Ended)
+    assert line.now <= 18.0
+
+
+def test_each_message_has_its_time_from_the_answer_to_the_one_before():
+    machine = connected()
+    first, second = machine.publish("t", b"", 1.0), machine.publish("t", b"", 1.0)
+    machine.receive(b"\x40\x02" + first.to_bytes(2, "big"), 14.0)
+    assert machine.wake(28.9) == []
+    assert machine.deadline() in (29.0, 34.0, 35.0)
+    machine.receive(b"\xd0\x00", 28.9)
+    assert isinstance(machine.wake(29.0)[0], Ended), second
+
+
+def test_an_answer_to_a_later_message_gives_one_that_was_passed_over_no_time():
+    machine = connected()
+    machine.publish("t", b"", 1.0)
+    later = machine.publish("t", b"", 2.0)
+    machine.receive(b"\x40\x02" + later.to_bytes(2, "big"), 15.0)
     assert isinstance(machine.wake(16.0)[0], Ended)
 
 
