@@ -10,6 +10,8 @@ import logging
 import secrets
 from collections.abc import Sequence
 
+from msgspec.structs import replace
+
 from ringmain.gateway.broker.access import Access, DeviceAccess
 from ringmain.gateway.broker.session import Session
 from ringmain.gateway.broker.subscriptions import Held
@@ -213,6 +215,8 @@ class MqttConnection:
         else:
             expiry_s = 0 if connect.clean_start else limit
         self._filters.access = access
+        if connect.will and connect.will.retain and not self._door.limits.retain:  # 3.1.1 has no word for it
+            connect = replace(connect, will=replace(connect.will, retain=False))
         if connect.will and (refusal := self._may_leave(access, connect.will.topic)):
             raise Refused(refusal, f"a will on {connect.will.topic} is not permitted")
 

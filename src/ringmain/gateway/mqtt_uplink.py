@@ -74,7 +74,8 @@ class MqttUplink:
 
     def _broadcast(self, session: Session, topic: str, payload: bytes, first: int, found: Properties) -> bool:
         expires_ms = with_expiry(found, self._door.clock.now_ms()) if found else None
-        message = Message(topic, payload, first >> 1 & 3, bool(first & 1), found, expires_ms)
+        retain = bool(first & 1) and self._door.limits.retain
+        message = Message(topic, payload, first >> 1 & 3, retain, found, expires_ms)
         heard = self._door.broker.publish(session.tenant, message, session)
         self._door.attributes.said(session.tenant, message)
         return heard

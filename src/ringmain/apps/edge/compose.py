@@ -23,11 +23,13 @@ from ringmain.gateway.broker.service import Broker
 from ringmain.gateway.connections import Connections
 from ringmain.gateway.delegated import Delegates
 from ringmain.gateway.intake import Committed, Intake, Unrecorded
-from ringmain.gateway.mqtt import MqttDoor
+from ringmain.gateway.mqtt import DeviceWills, MqttDoor
 from ringmain.gateway.pipeline import Pipeline
 from ringmain.gateway.translate.telemetry import TelemetryTranslator
+from ringmain.model.device import Principal
 from ringmain.model.errors import Failed, Refused
 from ringmain.model.gateway import GatewaySettings, Roster
+from ringmain.model.ids import DeviceKey
 from ringmain.ports.blobs import Blobs
 from ringmain.ports.buffer import Buffer
 from ringmain.ports.clock import Clock
@@ -165,6 +167,7 @@ class EdgeHouse:
 
     def mqtt_door(self, tasks: asyncio.TaskGroup) -> MqttDoor:
         """The door of the local meters; its sign-ins run in `tasks`."""
+        self.broker.on_will = DeviceWills(self.pipeline, self.broker, _nobody, tasks).take
         return MqttDoor(
             authenticator=self.delegates,
             provisioner=self.claims,
@@ -243,3 +246,8 @@ class EdgeHouse:
     def _committed(self, news: Committed) -> None:
         self.books.committed(news)
         self.aggregation.committed(news.batch)
+
+
+async def _nobody(_: DeviceKey) -> Principal | None:
+    """Whose will it is that comes after its connection: none is put off here, for no session outlives its own."""
+    return None
