@@ -142,12 +142,16 @@ def _said(name: str) -> Purpose | None:
     return Purpose.TREE if name == "attributes" or name.startswith(_SAID) else None
 
 
+def notices_of(device: Device) -> tuple[str, ...]:
+    """Which notices there are for a device."""
+    return NOTICES + GATEWAY_NOTICES if device.profile == GATEWAY_PROFILE else NOTICES
+
+
 def grants(device: Device, pattern: str) -> tuple[str, ...]:
     """Which notices a valid topic filter covers; none means that the subscription is refused. A filter that could
     reach beyond the device's own tree covers nothing.
     """
-    own = f"devices/{device.id}/"
-    notices = NOTICES + GATEWAY_NOTICES if device.profile == GATEWAY_PROFILE else NOTICES
+    own, notices = f"devices/{device.id}/", notices_of(device)
     if pattern in notices:
         return (pattern,)
     if not pattern.startswith(own):

@@ -13,6 +13,7 @@ from typing import Protocol
 
 import msgspec
 
+from ringmain.gateway.route import notices_of
 from ringmain.model.device import Principal
 from ringmain.model.ids import TenantId
 from ringmain.ports.credentials import Role
@@ -97,7 +98,7 @@ class DeviceAccess:
         self.owner = f"{DEVICE}{principal.device.key}"
         self._id = principal.device.id
         self._own = f"devices/{principal.device.id}/"
-        self._notices = ("errors", "lifecycle", "settings", "roster", "claims/answers")
+        self._notices = notices_of(principal.device)
 
     def publishes(self, topic: str) -> Reason | None:
         """See `Access`; of a topic as `canonical` has it."""

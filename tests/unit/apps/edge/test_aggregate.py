@@ -12,7 +12,7 @@ from ringmain.apps.edge.aggregate import EdgeAggregation
 from ringmain.gateway import intake as intake_module
 from ringmain.gateway.connections import Connections
 from ringmain.gateway.delegated import Delegates
-from ringmain.gateway.intake import Intake
+from ringmain.gateway.intake import Intake, Unrecorded
 from ringmain.gateway.pipeline import Pipeline
 from ringmain.gateway.translate.telemetry import TelemetryTranslator
 from ringmain.model.batch import FORMAT, Batch, block_of, decode_batch
@@ -31,7 +31,7 @@ def world(monkeypatch):
     entry = RosterEntry(DeviceKey(7), DeviceId("m7"), METER_PROFILE.name, LifecycleState.ACTIVE, 0)
     delegates.take(Roster(1, TenantId("t"), DeviceId("gw"), b"s" * 32, (METER_PROFILE,), (entry,)))
     found = {}
-    intake = Intake(buffer, clock, lambda news: found["aggregation"].committed(news.batch), lambda _: None)
+    intake = Intake(Unrecorded(buffer), clock, lambda news: found["aggregation"].committed(news.batch), lambda _: None)
     pipeline = Pipeline(
         intake,
         TelemetryTranslator(),
