@@ -177,8 +177,8 @@ def test_what_is_off_by_default_has_no_text_in_the_file(tmp_path: Path) -> None:
     assert load(environ={}, cwd=tmp_path).config.mqtt.open_port is None
 
 
-@pytest.mark.parametrize("host", ["0.0.0.0", "192.0.2.1", "example.org"])  # noqa: S104 - it is refused
-@pytest.mark.parametrize("insecure", ["", "[server]\ninsecure = true\n"])
+@pytest.mark.parametrize("host", ["0.0.0.0", "192.0.2.1", "example.org"])
+@pytest.mark.parametrize("insecure", ["", "insecure = true\n"])
 def test_the_open_listener_is_for_this_machine_alone(tmp_path: Path, host: str, insecure: str) -> None:
-    error = refused(tmp_path, f'[mqtt]\nopen_port = 0\nopen_host = "{host}"\n')
+    error = refused(tmp_path, f'{insecure}[mqtt]\nopen_port = 0\nopen_host = "{host}"\n')
     assert "at `$.mqtt.open_host`" in error.detail
