@@ -31,7 +31,7 @@ LONGER_MODULES = {
     "adapters/embedded/queue.py": "the writer's thread and its callers share one condition and must be read together",
     "apps/server/compose.py": "the wiring of every room, each once",
     "adapters/embedded/buffer.py": "the methods of one port over one index and one file, which change together",
-    "gateway/mqtt_connection.py": "one connection from CONNECT to its end; what stands alone is in five files beside it",
+    "gateway/mqtt_connection.py": "one connection from CONNECT to its end; what stands alone is in files beside it",
     "gateway/broker/service.py": "what is durable and what follows from it, decided in one place for all that is kept",
     "gateway/broker/session.py": "one session and its record: what moves in memory moves on disk",
     "protocols/mqtt/packets.py": "a codec table: every packet that a server reads",
