@@ -213,7 +213,7 @@ class Session:
         self.pump(now_ms)
 
     def received(self, identifier: int, then: Callable[[], None]) -> None:
-        """PUBREC came: `then` sends PUBREL, once a crash can not bring the message back."""
+        """PUBREC came: `then` sends PUBREL, once a crash can not bring the message back; it waits for room if need be."""
         waiting = self._flight.get(identifier)
         if waiting is None:
             return
@@ -221,7 +221,7 @@ class Session:
         if not self.is_kept:
             then()
             return
-        self._intake.record(
+        self._intake.insist(
             {queued_key(self.number, waiting.sequence): encode_waiting(waiting)},
             lambda failed: None if failed else then(),
         )
