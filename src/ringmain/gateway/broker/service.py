@@ -414,11 +414,11 @@ class Broker:
         records: dict[bytes, bytes | None] = {}
         later: list[tuple[Session, Waiting]] = []
         for session, waiting in copies:
-            if not waiting.qos:
-                session.offer(waiting, now_ms)
-                continue
             if session.size >= self._queue_max:
                 self._on_dropped("queue_full")
+                continue
+            if not waiting.qos:
+                session.offer(waiting, now_ms)
                 continue
             session.sequence += 1
             waiting.sequence = session.sequence

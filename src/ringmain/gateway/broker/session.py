@@ -213,7 +213,7 @@ class Session:
         self.pump(now_ms)
 
     def received(self, identifier: int, then: Callable[[], None]) -> None:
-        """PUBREC came: `then` sends PUBREL, once a crash can not bring the message back; it waits for room if need be."""
+        """PUBREC came: `then` sends PUBREL, once a crash can not bring the message back; it may wait for room."""
         waiting = self._flight.get(identifier)
         if waiting is None:
             return
