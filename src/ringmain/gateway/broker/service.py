@@ -397,10 +397,10 @@ class Broker:
             self._intake.record(records)
 
     def release(self, session: Session, identifier: bytes, then: Callable[[Failed | None], None]) -> None:
-        """PUBREL came; `then` says PUBCOMP."""
+        """PUBREL came; `then` says PUBCOMP. There is no other answer: while there is no room it waits."""
         session.unreleased.discard(identifier)
         if session.is_kept:
-            self._intake.record(
+            self._intake.insist(
                 {unreleased_key(session.number, identifier): None},
                 lambda failed: self._released(session, identifier, failed, then),
             )

@@ -211,7 +211,7 @@ class Session:
         self.pump(now_ms)
 
     def received(self, identifier: int, then: Callable[[], None]) -> None:
-        """PUBREC came: `then` sends PUBREL, once a crash can not bring the message back."""
+        """PUBREC came: `then` sends PUBREL, once a crash can not bring the message back; it may wait for room."""
         waiting = self._flight.get(identifier)
         if waiting is None:
             return
@@ -219,7 +219,7 @@ class Session:
         if not self.is_kept:
             then()
             return
-        self._intake.record(
+        self._intake.insist(
             {queued_key(self.number, waiting.sequence): encode_waiting(waiting)},
             lambda failed: self._recorded(waiting, failed, then),
         )
