@@ -45,6 +45,10 @@ class ClientMachine:
         self._wrote = now
         self._patience = Patience(settings.answer_s, line, now)
 
+    def opened(self, now: float) -> None:
+        """The connection is there; until now it was not the server that was waited for, but TCP and TLS."""
+        self._wrote = self._patience.asked = now
+
     @property
     def room(self) -> int:
         """How many more messages may be published now."""

@@ -161,6 +161,14 @@ def test_a_server_that_never_answers():
     assert event == Ended(Reason.KEEP_ALIVE_TIMEOUT, "no answer for 15 s")
 
 
+def test_the_time_of_the_handshake_is_not_the_servers():
+    machine = ClientMachine(SETTINGS, 100.0)
+    machine.opened(120.0)
+    assert machine.wake(120.0) == []
+    assert machine.deadline() == 135.0
+    assert isinstance(machine.wake(135.0)[0], Ended)
+
+
 def test_a_ping_when_nothing_was_said_and_the_end_when_it_is_not_answered():
     machine = connected()
     assert machine.deadline() == 20.0
