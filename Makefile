@@ -42,9 +42,9 @@ run: setup
 test: setup
 	@.ci/services
 	@mkdir -p reports
-	@# On both cores; then, one after another, what starts many processes and looks at clocks.
+	@# On both cores, a file at a time: tests of one platform build on each other. Then, one after another, what starts many processes and looks at clocks.
 	@export PATH="$$PATH:/usr/sbin:/sbin"; status=0; \
-	$(BIN)/python -m pytest -m "not campaign and not alone" -n 2 --dist worksteal || status=$$?; \
+	$(BIN)/python -m pytest -m "not campaign and not alone" -n 2 --dist loadfile || status=$$?; \
 	$(BIN)/python -m pytest -m "campaign or alone" || status=$$?; exit $$status
 
 check: setup

@@ -1,1 +1,1 @@
-"""A package, so that the `tests` which gmqtt installs beside itself is not found in its place."""
+"""The tests; a package, because distributions exist that install one of that name too."""

@@ -101,6 +101,15 @@ async def test_drops_add_up_by_device_and_reason(buffer):
     }
 
 
+async def test_raw_readings_are_those_of_raw_rows_behind_an_offset(buffer):
+    offsets = [await buffer.append(body(*range(at))) for at in range(1, 5)]
+    assert [buffer.raw_readings(Offset(after)) for after in (0, *offsets)] == [20, 18, 14, 8, 0]
+    await buffer.settle([offsets[2]])
+    await buffer.replace([offsets[0]], [sealed(2)], [])
+    assert buffer.raw_readings(Offset(0)) == 12
+    assert buffer.raw_readings(offsets[3]) == 0
+
+
 async def test_waiting_ends_with_a_raw_row_and_not_with_a_sealed_one(buffer):
     first = await buffer.append(body(1))
     await asyncio.wait_for(buffer.wait(Offset(0)), 1)

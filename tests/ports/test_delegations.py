@@ -17,8 +17,9 @@ from ringmain.adapters.simulated.credentials import Credentials as SimulatedCred
 from ringmain.adapters.simulated.delegations import Delegations as SimulatedDelegations
 from ringmain.adapters.simulated.directory import Directory as SimulatedDirectory
 from ringmain.adapters.simulated.registry import Registry as SimulatedRegistry
+from ringmain.model.device import Device, LifecycleState
 from ringmain.model.errors import Refused
-from ringmain.model.gateway import Delegation
+from ringmain.model.gateway import SPEAKING_PROFILES, Delegation
 from ringmain.model.time import INSTANT_MAX
 from ringmain.ports import delegations as port
 from ringmain.ports.delegations import SPANS_MAX, Delegations, merged
@@ -64,6 +65,7 @@ async def refusal(held: Delegations, *delegations: Delegation) -> Refused:
     return refused.value
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("gateway", "device", "code"),
     [
@@ -180,3 +182,11 @@ def test_spans_of_a_pair_never_overlap_and_the_last_put_always_stands(steps):
             for (_, end), (start, _) in pairwise(spans):
                 assert end is not None
                 assert end <= start
+
+
+def test_a_bridge_speaks_for_others_and_nobody_for_a_bridge():
+    for profile in sorted(SPEAKING_PROFILES):
+        bridge, meter = (Device(9, "a", "x", name, LifecycleState.ACTIVE, "main", 0, 0) for name in (profile, "meter"))
+        port.check_pair(bridge, meter)
+        with pytest.raises(Refused):
+            port.check_pair(bridge, bridge)

@@ -79,6 +79,7 @@ async def test_nothing_can_be_put_for_an_unknown_tenant(directory: Directory):
         Profile("no name"),
         Profile("p", expected_interval_s=0),
         Profile("p", expected_interval_s=EXPECTED_INTERVAL_S_MAX + 1),
+        Profile("p", decoder="no name"),
         Profile("p", channels=(Channel("1st"),)),
         Profile("p", channels=(Channel("a"), Channel("a"))),
         Profile("p", channels=tuple(Channel(f"c{i}") for i in range(CHANNELS_MAX + 1))),

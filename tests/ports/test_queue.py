@@ -9,6 +9,7 @@ import pytest
 from ringmain.adapters.embedded.queue import EmbeddedQueue
 from ringmain.adapters.simulated.queue import SimulatedQueue
 from ringmain.model.errors import Failed
+from ringmain.ports.queue import NO_RECORDS
 
 
 @pytest.fixture(params=["embedded", "simulated"])
@@ -103,7 +104,94 @@ async def test_wait_returns_as_soon_as_there_is_more(make):
     await asyncio.wait_for(queue.wait(0), 1)
 
 
+async def test_records_are_what_was_put_last_and_come_in_the_order_of_their_keys(make):
+    queue = await make()
+    assert await queue.append(b"", {b"s\2": b"two", b"s\1": b"one", b"q\1": b"other"}) == 0
+    offset = await queue.append(b"x", {b"s\2": b"TWO", b"s\3": None})
+    await queue.append(b"", {b"q\1": None})
+    assert list(await queue.records(b"s")) == [(b"s\1", b"one"), (b"s\2", b"TWO")]
+    assert list(await queue.records(b"q")) == []
+    assert [entry.offset for entry in await queue.read(0, 1000)] == [offset]
+
+
+async def test_a_prefix_finds_every_key_that_begins_with_it_and_no_other(make):
+    queue = await make()
+    keys = [b"r", b"r\0", b"r\xff\xff\xff\xff\xff\xff\xff", b"r\xff\xff\xff\xff\xff\xff\xff\xffz", b"q\xff", b"s"]
+    await queue.append(b"", dict.fromkeys(keys, b"v"))
+    assert [key for key, _ in await queue.records(b"r")] == sorted(key for key in keys if key.startswith(b"r"))
+    assert len(await queue.records(b"")) == len(keys)
+
+
+async def test_records_of_concurrent_appends_end_as_the_last_one_says(make):
+    queue = await make()
+    await asyncio.gather(*(queue.append(b"", {b"k": b"%d" % n}) for n in range(300)))
+    assert list(await queue.records(b"k")) == [(b"k", b"299")]
+
+
+async def test_records_alone_are_taken_at_the_limit_and_with_an_entry_they_are_not(make):
+    queue = await make(limit_bytes=10)
+    await queue.append(b"x" * 10)
+    with pytest.raises(Failed) as refused:
+        await queue.append(b"y", {b"k": b"with it"})
+    assert refused.value.code == "storage_full"
+    assert list(await queue.records(b"")) == []
+    await queue.append(b"", {b"k": b"alone"})
+    assert list(await queue.records(b"")) == [(b"k", b"alone")]
+
+
+async def test_a_cut_leaves_records_alone(make):
+    queue = await make()
+    last = await queue.append(b"x", {b"k": b"v"})
+    await queue.cut(last)
+    assert list(await queue.records(b"k")) == [(b"k", b"v")]
+
+
 class TestEmbedded:
+    async def test_records_survive_a_restart(self, tmp_path):
+        path = tmp_path / "log.sqlite"
+        queue = await EmbeddedQueue.open(path, limit_bytes=1 << 20)
+        await queue.append(b"x", {b"a": b"1", b"b": b"2"})
+        await queue.append(b"", {b"a": None})
+        await queue.close()
+        again = await EmbeddedQueue.open(path, limit_bytes=1 << 20)
+        assert list(await again.records(b"")) == [(b"b", b"2")]
+        await again.close()
+
+    @pytest.mark.parametrize("change", ["value = x'00'", "key = x'6262'"])
+    async def test_a_flipped_bit_of_a_record_is_found(self, tmp_path, change):
+        path = tmp_path / "log.sqlite"
+        queue = await EmbeddedQueue.open(path, limit_bytes=1 << 20)
+        await queue.append(b"", {b"b": b"precious"})
+        await queue.close()
+        with sqlite3.connect(path) as connection:
+            connection.execute(f"UPDATE records SET {change}")
+        connection.close()
+        again = await EmbeddedQueue.open(path, limit_bytes=1 << 20)
+        with pytest.raises(Failed, match="checksum"):
+            await again.records(b"b")
+        await again.close()
+
+    async def test_an_entry_and_its_records_are_one_transaction(self, tmp_path):
+        """What a process that is killed has left behind holds both or neither."""
+        queue = await EmbeddedQueue.open(tmp_path / "log.sqlite", limit_bytes=1 << 20)
+        statements = []
+
+        class Connection:
+            in_transaction = False
+
+            def execute(self, statement, *_):
+                statements.append(statement.split()[0])
+                return self
+
+            executemany = execute
+            lastrowid = 7
+
+        done = asyncio.get_running_loop().create_future()
+        queue._commit(Connection(), [(b"body", {b"a": b"1", b"b": None}, done)])
+        assert await done == 7
+        assert statements == ["BEGIN", "DELETE", "INSERT", "INSERT", "COMMIT"]
+        await queue.close()
+
     async def test_everything_survives_a_restart(self, tmp_path):
         path = tmp_path / "log.sqlite"
         queue = await EmbeddedQueue.open(path, limit_bytes=1 << 20)
@@ -184,7 +272,7 @@ class TestEmbedded:
                 raise error
 
         done = asyncio.get_running_loop().create_future()
-        queue._commit(Broken(), [(b"lost", done)])
+        queue._commit(Broken(), [(b"lost", NO_RECORDS, done)])
         with pytest.raises(Failed, match="disk I/O error"):
             await done
         with pytest.raises(Failed, match="broken"):

@@ -7,7 +7,7 @@ from tests.simulation.durable import Durable, Store
 from tests.simulation.lifetime import Lifetime
 from tests.simulation.oracle import require
 
-from ringmain.adapters.embedded.uplink import Target
+from ringmain.adapters.embedded.uplink_target import Target
 from ringmain.adapters.simulated.blobs import SimulatedBlobs
 from ringmain.adapters.simulated.buffer import SimulatedBuffer
 from ringmain.apps.edge.compose import EdgeHouse, EdgeStores

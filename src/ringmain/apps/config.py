@@ -10,6 +10,8 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from ringmain.apps.config_tls import Tls
+
 PORT = Meta(ge=0, le=65535)
 
 
@@ -74,6 +76,13 @@ class Mqtt(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         str, Meta(min_length=1, description="Address of the TLS listener; `0.0.0.0` or `::` open it to the network.")
     ] = "127.0.0.1"
     tls_port: Annotated[int, PORT, Meta(description="Port of the TLS listener; 0 takes a free one.")] = 8883
+    tls_client_certificate: Annotated[
+        Literal["optional", "required"],
+        Meta(
+            description="Whether a client of the TLS listener may come without a certificate. `required` leaves nobody"
+            " else in: a first certificate then has to come over another door (see `docs/onboarding.md`)."
+        ),
+    ] = "optional"
     packet_bytes_max: Annotated[
         int,
         Meta(
@@ -129,6 +138,10 @@ class Mqtt(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             " nowhere.",
         ),
     ] = ""
+    sparkplug_host: Annotated[
+        str,
+        Meta(pattern=r"^[^/+#]{1,64}$", description="Our id as a Sparkplug host application (`spBv1.0/STATE/{id}`)."),
+    ] = "ringmain"
     open_port: Annotated[
         Annotated[int, PORT] | None,
         Meta(
@@ -148,6 +161,13 @@ class Mqtt(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             " it. In the environment: separated by commas.",
         ),
     ] = ("test/nosubscribe",)
+    decoders_dir: Annotated[
+        str,
+        Meta(
+            description="A directory with decoders of your own, `NAME.yaml` each; one goes before a built-in one of its"
+            " name. Empty: there are none. See `docs/protocols/decoders.md`.",
+        ),
+    ] = ""
     connections_max: Annotated[
         int,
         Meta(
@@ -176,19 +196,6 @@ class Http(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             " 40,000 readings and takes some 25 ms to decode; a longer upload is sent in parts.",
         ),
     ] = 1_048_576
-
-
-class Tls(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The server certificate that the platform makes for itself."""
-
-    names: Annotated[
-        tuple[Annotated[str, Meta(max_length=253, pattern=r"^[A-Za-z0-9*._:-]+$")], ...],
-        Meta(
-            max_length=64,
-            description="Further host names and addresses in the server certificate; `localhost`, `127.0.0.1` and"
-            " `::1` are always there. In the environment: separated by commas.",
-        ),
-    ] = ()
 
 
 class Edge(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -177,6 +177,13 @@ def _check(config: Config, origins: Mapping[str, str], environ: Mapping[str, str
         raise ConfigError(
             f"{error} - at `$.site.zone` (from {origins['site.zone']})", "use a name such as Europe/London or UTC"
         ) from error
+    if bool(config.tls.certificate) is not bool(config.tls.key):
+        named, lacking = ("certificate", "key") if config.tls.certificate else ("key", "certificate")
+        raise ConfigError(
+            f"a certificate and its key come together, and `$.tls.{lacking}` is not there - at `$.tls.{named}`"
+            f" (from {origins[f'tls.{named}']})",
+            f"name tls.{lacking} too, or neither of them for the platform's own",
+        )
     _check_ports(config, origins)
 
 

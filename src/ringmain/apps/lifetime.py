@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Callable
 
 log = logging.getLogger(__name__)
 
@@ -27,6 +28,11 @@ def stop_asked() -> asyncio.Event:
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     return stop
+
+
+def when_hung_up(call: Callable[[], None]) -> None:
+    """Call it at every SIGHUP, from now on: what a daemon takes for `read your files again`."""
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, call)
 
 
 async def until(*events: asyncio.Event) -> None:

@@ -46,6 +46,7 @@ class Metrics(msgspec.Struct, frozen=True):
     packets_malformed: Labelled[Counter]
     messages_received: Labelled[Counter]
     messages_dropped: Labelled[Counter]
+    sparkplug: Labelled[Counter]
     readings: Labelled[Counter]
     commits: Counter
     commit_seconds: Histogram
@@ -87,6 +88,7 @@ def new_metrics() -> Metrics:
         packets_malformed=counter("packets_malformed", "Packets that ended their connection.", "reason"),
         messages_received=counter("messages_received", "Messages that came in through a door.", "door"),
         messages_dropped=counter("messages_dropped", "Messages that did not reach a session.", "reason"),
+        sparkplug=counter("sparkplug", "Metrics and messages of Sparkplug that are no readings.", "what"),
         readings=counter("readings", "Readings by what became of them.", "outcome"),
         commits=Counter("ringmain_commits", "Synced commits of the ingest log.", registry=registry),
         commit_seconds=Histogram(

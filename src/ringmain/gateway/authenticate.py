@@ -11,7 +11,7 @@ from typing import Protocol
 from ringmain.gateway.broker.access import Access, ConsumerAccess, OpenAccess
 from ringmain.model.device import PERMISSIONS, Device, LifecycleState, Principal
 from ringmain.model.errors import Refused
-from ringmain.model.ids import DEFAULT_TENANT, TenantId
+from ringmain.model.ids import DEFAULT_TENANT, DeviceId, TenantId
 from ringmain.ports.clock import Clock
 from ringmain.ports.credentials import Credentials, Holder
 from ringmain.ports.directory import Directory
@@ -77,17 +77,49 @@ class Digests(Protocol):
         ...
 
 
+class CertificateRules(Protocol):
+    """What is to be known of a client's certificate (DER) beyond whether somebody holds it."""
+
+    def is_revoked(self, der: bytes) -> bool:
+        """Whether it is on a revocation list now, whatever the list was when its handshake was made."""
+        ...
+
+    def names(self, der: bytes) -> tuple[TenantId, DeviceId] | None:
+        """The device that a certificate of a further CA names, whose word is as good as ours; None where it is no such
+        certificate.
+        """
+        ...
+
+
+class Granted:
+    """`CertificateRules` where there is no further CA and no list: only those count that were granted."""
+
+    def is_revoked(self, der: bytes) -> bool:  # noqa: ARG002 - the port's name
+        """No list, so it is on none."""
+        return False
+
+    def names(self, der: bytes) -> None:
+        """Nobody's word but ours."""
+
+
 class Authenticator:
     """`SignIn` against the credentials port, and the device's state against the permission matrix."""
 
     def __init__(
-        self, credentials: Credentials, registry: Registry, directory: Directory, digests: Digests, clock: Clock
+        self,
+        credentials: Credentials,
+        registry: Registry,
+        directory: Directory,
+        digests: Digests,
+        clock: Clock,
+        rules: CertificateRules | None = None,
     ) -> None:
         self._credentials = credentials
         self._registry = registry
         self._directory = directory
         self._digests = digests
         self._clock = clock
+        self._rules = rules or Granted()
 
     async def sign_in(
         self, user_name: str | None, password: bytes | None, certificate: bytes | None = None
@@ -119,13 +151,19 @@ class Authenticator:
         return found
 
     async def _certified(self, user_name: str, password: bytes | None, certificate: bytes) -> Principal:
-        holder = await self._credentials.holder(self._digests.of_certificate(certificate))
-        principal = await self._principal(holder, _WRONG_CERTIFICATE)
+        named = self._rules.names(certificate)
+        if named:
+            principal = await self._admitted(await self._registry.device(*named), _WRONG_CERTIFICATE)
+        else:
+            holder = await self._credentials.holder(self._digests.of_certificate(certificate))
+            principal = await self._principal(holder, _WRONG_CERTIFICATE)
         if password:
             other = await self._named(user_name, password.decode())
             if not isinstance(other, Principal) or other.device.key != principal.device.key:
                 raise Refused("bad_credentials", _WRONG_CERTIFICATE, _HINT_CERTIFICATE)
         elif user_name and not _is_named(user_name, principal.device):
+            raise Refused("bad_credentials", _WRONG_CERTIFICATE, _HINT_CERTIFICATE)
+        if self._rules.is_revoked(certificate):  # last: a list may have come while the others were looked up
             raise Refused("bad_credentials", _WRONG_CERTIFICATE, _HINT_CERTIFICATE)
         return principal
 
@@ -150,13 +188,16 @@ class Authenticator:
         return await self._principal(holder, _WRONG)
 
     async def _principal(self, holder: Holder | None, wrong: str) -> Principal:
-        hint = _HINT if wrong is _WRONG else _HINT_CERTIFICATE
+        hint = _hint_of(wrong)
         if holder is None or holder.device is None:
             raise Refused("bad_credentials", wrong, hint)
         # TLS checks it at the handshake, but a resumed session brings an old handshake along (RFC 8446 §2.2).
         if holder.expires_ms is not None and self._clock.now_ms() >= holder.expires_ms:
             raise Refused("bad_credentials", wrong, hint)
-        device = await self._registry.by_key(holder.device)
+        return await self._admitted(await self._registry.by_key(holder.device), wrong)
+
+    async def _admitted(self, device: Device | None, wrong: str) -> Principal:
+        hint = _hint_of(wrong)
         if device is None:
             raise Refused("bad_credentials", wrong, hint)
         _permitted(device)
@@ -164,6 +205,10 @@ class Authenticator:
         if profile is None:
             raise Refused("bad_credentials", wrong, hint)
         return Principal(device, profile)
+
+
+def _hint_of(wrong: str) -> str:
+    return _HINT if wrong is _WRONG else _HINT_CERTIFICATE
 
 
 def _is_named(user_name: str, device: Device) -> bool:

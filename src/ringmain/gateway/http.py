@@ -119,18 +119,22 @@ class HttpTelemetry:
                     principal = await self._sign_in(headers)
             profile = principal.profile
             self._sessions.active(principal.device.key, self._clock.now_ms(), profile.expected_interval_s)
-            return await self.take(principal, b"".join(chunks))
+            content_type = headers.get(b"content-type", b"").decode("latin-1")
+            return await self.take(principal, b"".join(chunks), content_type=content_type)
         finally:
             self._held_bytes -= sum(map(len, chunks))
 
-    async def take(self, principal: Principal, payload: bytes, topic: bytes = TELEMETRY) -> Answer:
+    async def take(
+        self, principal: Principal, payload: bytes, topic: bytes = TELEMETRY, *, content_type: str = ""
+    ) -> Answer:
         """Bring one payload of a device into the log, as if it had come on that topic, and say what became of it once
-        that is durable.
+        that is durable. A `content_type` that names no form of telemetry says nothing.
         """
         who, waiting = self._pipeline.admit(principal), Waiting()
         batch = self._pipeline.intake.batch()
         before = _outcomes(batch)
-        done = self._pipeline.uplink(Authenticated(who, "http", [topic], [payload], [b""]), waiting)
+        said = [content_type] if content_type else None
+        done = self._pipeline.uplink(Authenticated(who, "http", [topic], [payload], [b""], said), waiting)
         accepted, rejected, letters = (now - then for now, then in zip(_outcomes(batch), before, strict=True))
         await waiting.durable()
         dead = done[0].dead_letters

@@ -4,7 +4,9 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
-from ringmain.gateway.broker.access import DeviceAccess, canonical
+import msgspec
+
+from ringmain.gateway.broker.access import DEVICE, DeviceAccess, canonical
 from ringmain.gateway.broker.message import Message
 from ringmain.gateway.broker.service import Broker
 from ringmain.gateway.broker.session import Session
@@ -16,6 +18,7 @@ from ringmain.model.device import Principal
 from ringmain.model.errors import Failed, Refused
 from ringmain.model.ids import DeviceKey
 from ringmain.protocols.mqtt.events import Event
+from ringmain.protocols.mqtt.properties import Property
 from ringmain.transports.stream import StreamDriver
 
 log = logging.getLogger(__name__)
@@ -48,13 +51,13 @@ class DeviceWills:
 
     def take(self, session: Session, message: Message) -> bool:
         """Whether the will is one of a device, and so on its way now."""
-        kind, _, key = session.key[1].partition("/")
-        if kind != "device":
+        owner = session.key[1]
+        if not owner.startswith(DEVICE):
             return False
         if isinstance(session.access, DeviceAccess):
             self._publish(session.access.principal, message)
         else:
-            self._tasks.create_task(self._look_up(DeviceKey(int(key)), message))
+            self._tasks.create_task(self._look_up(DeviceKey(int(owner.removeprefix(DEVICE))), message))
         return True
 
     async def _look_up(self, key: DeviceKey, message: Message) -> None:
@@ -74,13 +77,14 @@ class DeviceWills:
             self._pipeline.intake.commit_soon()
             return
         topic = message.topic.encode()
+        content_types = [str(message.found.get(Property.CONTENT_TYPE, ""))]
         self._pipeline.uplink(
-            Authenticated(who, "mqtt", [topic], [message.payload], [b""]), _Nobody(self._pipeline.intake)
+            Authenticated(who, "mqtt", [topic], [message.payload], [b""], content_types), _Nobody(self._pipeline.intake)
         )
         route = who.routes.get(topic)
         if route and not route.reason:
             shown = canonical(principal.device.id, route.topic)
-            self._broker.publish(principal.device.tenant, Message(shown, message.payload, message.qos, message.retain))
+            self._broker.publish(principal.device.tenant, msgspec.structs.replace(message, topic=shown))
 
 
 class _Nobody:

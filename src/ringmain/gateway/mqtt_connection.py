@@ -1,5 +1,6 @@
 """One MQTT connection, from CONNECT to the end: what the machine says goes to the sign-in, the pipeline and the
-broker, and what they answer goes back to the machine.
+broker, and what they answer goes back to the machine. What it says is `mqtt_uplink`'s, what it listens to
+`mqtt_filters`', how it is told `mqtt_link`'s, and what it hears of its own messages `mqtt_receipts`'.
 
 Nothing is acknowledged before the intake says that it is durable, and nobody hears what it may not.
 """
@@ -8,19 +9,21 @@ import asyncio
 import logging
 import secrets
 from collections.abc import Sequence
-from itertools import groupby
 
-from ringmain.gateway.broker.access import Access, DeviceAccess, Grant, canonical
-from ringmain.gateway.broker.message import Message, Waiting, with_expiry
+from msgspec.structs import replace
+
+from ringmain.gateway.broker.access import Access, DeviceAccess
 from ringmain.gateway.broker.session import Session
 from ringmain.gateway.broker.subscriptions import Held
 from ringmain.gateway.mqtt_door import Door
-from ringmain.gateway.pipeline import Authenticated, SignedIn
+from ringmain.gateway.mqtt_filters import Filters
+from ringmain.gateway.mqtt_link import MqttLink
+from ringmain.gateway.mqtt_receipts import MqttReceipts
+from ringmain.gateway.mqtt_uplink import MqttUplink, may_publish
+from ringmain.gateway.pipeline import SignedIn
 from ringmain.gateway.provisioning import ANSWER, CLAIMANTS_MAX, Claimant, Provisioner, claim_of
-from ringmain.gateway.route import grants
 from ringmain.model.device import Principal
-from ringmain.model.errors import ERRORS, Failed, Refused
-from ringmain.protocols.mqtt import properties
+from ringmain.model.errors import Failed, Refused
 from ringmain.protocols.mqtt.events import (
     Closed,
     ConnectAsked,
@@ -34,27 +37,18 @@ from ringmain.protocols.mqtt.events import (
     UnsubscribeAsked,
 )
 from ringmain.protocols.mqtt.handshake import number_of
-from ringmain.protocols.mqtt.machine import Sending, ServerMachine
-from ringmain.protocols.mqtt.packets import Connect, Subscription
-from ringmain.protocols.mqtt.properties import Property, Value
+from ringmain.protocols.mqtt.machine import ServerMachine
+from ringmain.protocols.mqtt.outgoing import Sending
+from ringmain.protocols.mqtt.packets import Connect
+from ringmain.protocols.mqtt.properties import Property
 from ringmain.protocols.mqtt.reasons import Reason
-from ringmain.protocols.mqtt.topics import shared_filter
 from ringmain.transports.stream import StreamDriver
 
 log = logging.getLogger(__name__)
 
-SUBSCRIPTIONS_MAX = 16
-"""A device's own tree has a handful of notices; more filters than this are a mistake."""
-
-CONSUMER_SUBSCRIPTIONS_MAX = 1_000
-"""Of a back-end program, which may follow single devices."""
-
-IN_FLIGHT_311_MAX = 4_096
-"""3.1.1 has no receive maximum: beyond this many unacknowledged messages its socket is not read."""
-
 
 class MqttConnection:
-    """Depositor of the intake, connection of a device, link of a session."""
+    """Connection of a device, or of anybody else who may come in."""
 
     def __init__(self, door: Door) -> None:
         self._door = door
@@ -63,13 +57,14 @@ class MqttConnection:
         self.driver: StreamDriver[Event] = StreamDriver(self._machine, self._on_events, lambda: door.remember(self))
         self.driver.on_drained = self._pump
         self.client_id = ""
-        self._access: Access | None = None
+        self._link = MqttLink(self._machine, self.driver, door.clock, self.end)
+        self._receipts = MqttReceipts(door, self._machine, self.driver, self.end)
+        self._uplink = MqttUplink(door, self._receipts)
+        self._filters = Filters(door.limits)
         self._who: SignedIn | None = None
         self._claimant: Claimant | None = None
         self._session: Session | None = None
         self._epoch = 0
-        self._listens: dict[str, tuple[tuple[str, ...], int]] = {}
-        self._answers: dict[bytes, Reason] = {}
         self._over = self._attached = self._will_is_void = False
         self._name = door.name
 
@@ -101,10 +96,12 @@ class MqttConnection:
             session.received(event.identifier, lambda: self._release(event.identifier))
         elif isinstance(event, Released) and session:
             self._door.broker.release(session, event.identifier, lambda failed: self._complete(event, failed))
+        elif isinstance(event, Released):
+            self._complete(event, None)
 
     def _published(self, event: Published) -> None:
         if self._claimant:
-            self._claimant.published(event, listens=bool(self._listens))
+            self._claimant.published(event, listens=bool(self._filters))
             return
         session = self._session
         if session is None:
@@ -114,67 +111,10 @@ class MqttConnection:
             if second:
                 self._door.broker.take(session, second)
         if self._who:
-            self._uplink(self._who, session, event)
-        else:
-            self._plain(session, event)
-        if self._machine.in_flight > IN_FLIGHT_311_MAX:
-            self.driver.hold("in flight", excuses=True)
-
-    def _uplink(self, who: SignedIn, session: Session, event: Published) -> None:
-        """What a device says: into the pipeline, and to whoever listens in its tenant."""
-        pipeline, broker, tenant = self._door.pipeline, self._door.broker, session.tenant
-        content_types = None
-        if not event.plain:
-            content_types = [str(found.get(Property.CONTENT_TYPE, "")) for found in event.properties]
-        messages = Authenticated(who, self._name, event.topics, event.payloads, event.identifiers, content_types)
-        pipeline.uplink(messages, self)
-        if event.plain and not broker.listens(tenant):
-            return
-        device_id = who.principal.device.id
-        for place, topic in enumerate(event.topics):
-            route = who.routes.get(topic)
-            if route is None or route.reason:
-                continue
-            first, found = (
-                (event.firsts[place], event.properties[place])
-                if not event.plain
-                else (0x32 if event.identifiers[place] else 0x30, properties.NONE)
-            )
-            shown = canonical(device_id, route.topic)
-            self._broadcast(session, shown, event.payloads[place], first, found)
-
-    def _plain(self, session: Session, event: Published) -> None:
-        """What somebody who is no device says: to whoever listens in its tenant."""
-        counted = 0
-        for place, raw in enumerate(event.topics):
-            topic, identifier = raw.decode(), event.identifiers[place]
-            first = (0x32 if identifier else 0x30) if event.plain else event.firsts[place]
-            found = properties.NONE if event.plain else event.properties[place]
-            refusal = self._may_publish(topic)
-            if refusal:
-                self._answers[identifier] = refusal
-            elif not self._broadcast(session, topic, event.payloads[place], first, found) and first & 6 == 2:
-                self._answers[identifier] = Reason.NO_MATCHING_SUBSCRIBERS
-            counted += bool(identifier)
-        self._answers.pop(b"", None)
-        if counted:
-            self._door.broker.count(session.tenant, counted)
-            self._door.pipeline.intake.enlist(self, [each for each in event.identifiers if each])
-
-    def _broadcast(
-        self, session: Session, topic: str, payload: bytes, first: int, found: properties.Properties
-    ) -> bool:
-        expires_ms = with_expiry(found, self._door.clock.now_ms()) if found else None
-        message = Message(topic, payload, first >> 1 & 3, bool(first & 1), found, expires_ms)
-        return self._door.broker.publish(session.tenant, message, session)
-
-    def _may_publish(self, topic: str) -> Reason | None:
-        """Fails closed: an error on our side is a refusal."""
-        try:
-            return self._access.publishes(topic) if self._access else Reason.NOT_AUTHORIZED
-        except Exception:
-            log.exception("it could not be found out whether a client may publish; it may not")
-            return Reason.NOT_AUTHORIZED
+            self._uplink.of_device(self._who, session, event)
+        elif session.access:
+            self._receipts.tell(self._uplink.of_program(session.access, session, event))
+        self._receipts.pace()
 
     def _release(self, identifier: int) -> None:
         self._machine.release_message(identifier)
@@ -228,7 +168,7 @@ class MqttConnection:
         if isinstance(found, Principal):
             self._admit(connect, found, door.pipeline.admit(found))
         else:
-            self._open(connect, found)
+            self._open(connect, found, self._name_of(connect))
 
     def _let_claim(self, connect: Connect, claim: str, provisioner: Provisioner) -> None:
         """Somebody who is nobody yet: no device, no session, no lane, no will."""
@@ -239,13 +179,13 @@ class MqttConnection:
             return
         door.claimants += 1
         self._claimant = Claimant(claim, provisioner, door.tasks, answer=self._answer, end=self.end)
+        self._filters.claimant = self._claimant
         self._welcomed(self._machine.accept(self.driver.now(), self._name_of(connect)))
 
     def _answer(self, identifier: bytes, body: bytes) -> None:
         """A claim was redeemed, or was not."""
         self._machine.acknowledge([identifier] if identifier else [])
-        qos = max((granted for _, granted in self._listens.values()), default=0)
-        if self._machine.publish(ANSWER, body, qos) is not Sending.SENT:
+        if self._machine.publish(ANSWER, body, self._filters.qos_of(ANSWER) or 0) is not Sending.SENT:
             self.end(Reason.PACKET_TOO_LARGE, "the answer has no room; repeat the request with the same CSR or nonce")
         self.driver.flush()
 
@@ -258,53 +198,48 @@ class MqttConnection:
     def _admit(self, connect: Connect, principal: Principal, who: SignedIn) -> None:
         """A device: cut from here on at once, should it be suspended."""
         door, device = self._door, principal.device
-        self.client_id = connect.client_id
-        self._who = who
-        self._open(connect, DeviceAccess(principal))
-        if self._over:
-            return
+        assigned = self._name_of(connect)
+        self._who, self._filters.device = who, device
         replaced = door.connections.attach(device.key, self)
         self._attached = True
         if isinstance(replaced, MqttConnection):
             replaced.end(Reason.SESSION_TAKEN_OVER, "another connection uses this client id")
         interval_s = principal.profile.expected_interval_s
         self._epoch = door.sessions.connected(device.key, interval_s, self._name, self.driver.peer)
+        self._open(connect, DeviceAccess(principal), assigned)
 
-    def _open(self, connect: Connect, access: Access) -> None:
+    def _open(self, connect: Connect, access: Access, assigned: str) -> None:
         limit = self._door.limits.session_expiry_s_max
         if connect.level == 5:
             expiry_s = min(number_of(connect, Property.SESSION_EXPIRY, 0), limit)
         else:
             expiry_s = 0 if connect.clean_start else limit
-        assigned = self._name_of(connect)
-        self._access = access
+        self._filters.access = access
+        if connect.will and connect.will.retain and not self._door.limits.retain:  # 3.1.1 has no word for it
+            connect = replace(connect, will=replace(connect.will, retain=False))
         if connect.will and (refusal := self._may_leave(access, connect.will.topic)):
             raise Refused(refusal, f"a will on {connect.will.topic} is not permitted")
 
         def opened(session: Session, is_present: bool, failed: Failed | None) -> None:  # noqa: FBT001
             self._opened(session, assigned, failed, is_present=is_present)
 
-        self._door.broker.open(access, self.client_id, connect, expiry_s, self, opened)
+        self._door.broker.open(access, self.client_id, connect, expiry_s, self._link, opened)
 
     def _may_leave(self, access: Access, topic: str) -> str:
         """Of a will: one of a device is judged as any message of it, when it is published."""
         if isinstance(access, DeviceAccess):
             return ""
-        return "not_authorized" if self._may_publish(topic) else ""
+        return "not_authorized" if may_publish(access, topic) else ""
 
     def _opened(self, session: Session, assigned: str, failed: Failed | None, *, is_present: bool) -> None:
         """The session is durable where it has to be: now the client may know that it has it."""
         if failed or self._over or self._machine.phase is not Phase.AUTHENTICATING:
-            self._door.broker.close(session, self, with_will=False)
+            self._door.broker.close(session, self._link, with_will=False)
             if failed and not self._over:
                 self._closed(self._machine.refuse(Reason(failed.error.mqtt_reason), failed.detail))
             return
-        self._session = session
-        if self._who:
-            device = self._who.principal.device
-            self._listens = {
-                held.asked: (grants(device, held.asked), min(held.qos, 1)) for held in session.held.values()
-            }
+        self._session = self._receipts.session = session
+        self._filters.restore(session.held)
         response = f"devices/{self._who.principal.device.id}/rpc/" if self._who else f"apps/{self.client_id}/"
         self._welcomed(
             self._machine.accept(
@@ -317,9 +252,8 @@ class MqttConnection:
             )
         )
         self._pump()
-        if is_present and self._who and self._listens:
-            notices = [each for found, _ in self._listens.values() for each in found]
-            self._door.on_listening(self._who.principal.device, notices)
+        if is_present and self._who and self._filters:
+            self._door.on_listening(self._who.principal.device, self._filters.notices)
 
     def _welcomed(self, events: list[Event]) -> None:
         self.driver.rearm()
@@ -335,18 +269,18 @@ class MqttConnection:
         heard: list[str] = []
         granted: list[tuple[Held, int]] = []
         for subscription in event.subscriptions:
-            decided = self._decide(subscription, event.subscription_identifier)
+            decided = self._filters.decide(subscription, event.subscription_identifier)
             if isinstance(decided, Reason):
                 codes.append(decided)
                 continue
-            notices = self._notices(subscription.filter)
-            self._listens[subscription.filter] = (notices, min(decided.qos, 1))
-            heard += notices
+            heard += self._filters.add(decided)
             codes.append(decided.qos)
             granted.append((decided, subscription.retain_handling))
 
         def then(failed: Failed | None) -> None:
             answers = [Reason.QUOTA_EXCEEDED if code < 0x80 else code for code in codes] if failed else codes
+            if failed and self._session:
+                self._filters.restore(self._session.held)
             self._machine.grant(event.identifier, list(answers))
             self.driver.flush()
             if heard and self._who and not failed:
@@ -357,53 +291,18 @@ class MqttConnection:
         else:
             then(None)
 
-    def _decide(self, subscription: Subscription, number: int) -> Held | Reason:
-        """What is granted of one filter, or why it is not."""
-        limits, pattern = self._door.limits, subscription.filter
-        if subscription.refusal:
-            return subscription.refusal
-        group, pattern = shared_filter(pattern)
-        if group and (not limits.shared or self._who or not pattern):
-            return Reason.SHARED_SUBSCRIPTIONS_NOT_SUPPORTED if pattern else Reason.TOPIC_FILTER_INVALID
-        grant = self._granted(pattern)
-        if isinstance(grant, Reason):
-            return grant
-        count_max = SUBSCRIPTIONS_MAX if self._who or self._claimant else CONSUMER_SUBSCRIPTIONS_MAX
-        if len(self._listens) >= count_max and subscription.filter not in self._listens:
-            return Reason.QUOTA_EXCEEDED
-        return Held(
-            subscription.filter,
-            grant.filter,
-            min(subscription.qos, limits.maximum_qos),
-            subscription.no_local,
-            subscription.retain_as_published,
-            number,
-            group,
-            grant.under,
-            grant.shown,
-        )
-
-    def _granted(self, pattern: str) -> Grant | Reason:
-        """Fails closed: an error on our side is a refusal."""
-        if self._claimant:
-            return Grant(pattern) if self._claimant.grants(pattern) else Reason.NOT_AUTHORIZED
-        try:
-            return self._access.subscribes(pattern) if self._access else Reason.NOT_AUTHORIZED
-        except Exception:
-            log.exception("it could not be found out whether a client may subscribe; it may not")
-            return Reason.NOT_AUTHORIZED
-
-    def _notices(self, pattern: str) -> tuple[str, ...]:
-        if self._who:
-            return grants(self._who.principal.device, pattern)
-        return self._claimant.grants(pattern) if self._claimant else ()
-
     def _unsubscribe(self, event: UnsubscribeAsked) -> None:
-        there = [self._listens.pop(pattern, None) is not None for pattern in event.filters]
+        there = self._filters.drop(event.filters)
         codes = [Reason.SUCCESS if found else Reason.NO_SUBSCRIPTION_EXISTED for found in there]
 
         def then(failed: Failed | None) -> None:
-            self._machine.release(event.identifier, [Reason.QUOTA_EXCEEDED] * len(codes) if failed else list(codes))
+            if failed and self._session:
+                self._filters.restore(self._session.held)
+            if failed and self._machine.level != 5:  # its UNSUBACK has no word for it
+                self.end(Reason.SERVER_UNAVAILABLE, failed.detail)
+                return
+            refusal = Reason.IMPLEMENTATION_SPECIFIC  # §3.11.3 knows no quota
+            self._machine.release(event.identifier, [refusal if failed else code for code in codes])
             self.driver.flush()
 
         if self._session:
@@ -422,7 +321,7 @@ class MqttConnection:
         self._door.on_closed(event)
         if self._session:
             with_will = event.publish_will and not self._will_is_void
-            self._door.broker.close(self._session, self, with_will=with_will, expiry_s=self._expiry_s(event))
+            self._door.broker.close(self._session, self._link, with_will=with_will, expiry_s=self._expiry_s(event))
         if who and self._attached:
             self._door.connections.detach(who.device, self)
             self._door.sessions.disconnected(who.device, self._epoch)
@@ -439,56 +338,11 @@ class MqttConnection:
 
     # -- what others say ------------------------------------------------------------------------------------
 
-    def settle(self, identifiers: list[bytes], failed: Failed | None) -> None:
-        """Depositor: PUBACK or PUBREC to those of QoS 1 and 2, in the order in which they came [MQTT-4.6.0-2]. What is
-        not durable is never acknowledged: MQTT 5 hears 0x97, 3.1.1 loses its connection and sends again.
-        """
-        if failed:
-            if b"" in identifiers:
-                self._door.on_dropped(identifiers.count(b""))
-            self._untake(identifiers)
-        if failed and (self._machine.level != 5 or failed.code != "storage_full"):
-            self.end(Reason.SERVER_UNAVAILABLE, failed.detail)
-            return
-        if b"" in identifiers:
-            identifiers = [identifier for identifier in identifiers if identifier]
-        if self._answers:
-            answers = self._answers
-            for reason, run in groupby(identifiers, lambda it: answers.pop(it, Reason.SUCCESS)):
-                each = list(run)
-                if reason >= 0x80:
-                    self._untake(each)
-                self._machine.acknowledge(each, Reason.QUOTA_EXCEEDED if failed else reason)
-        elif identifiers:
-            self._machine.acknowledge(identifiers, Reason.QUOTA_EXCEEDED if failed else Reason.SUCCESS)
-        self.driver.flush()
-        if self._machine.in_flight <= IN_FLIGHT_311_MAX:
-            self.driver.release("in flight")
-
-    def _untake(self, identifiers: Sequence[bytes]) -> None:
-        """Messages of QoS 2 that are over with a PUBREC that refuses them, or were not taken at all."""
-        if self._session and self._session.unreleased:
-            self._door.broker.untake(self._session, identifiers)
-
-    def refuse(self, identifiers: list[bytes], reason: str) -> None:
-        """Depositor: MQTT 5 hears why with its PUBACK; 3.1.1 knows no other answer than success."""
-        if self._machine.level == 5:
-            answer = Reason(ERRORS[reason].mqtt_reason)
-            self._answers.update((identifier, answer) for identifier in identifiers if identifier)
-
-    def hold(self) -> None:
-        """Depositor."""
-        self.driver.hold("log", excuses=True)
-
-    def resume(self) -> None:
-        """Depositor."""
-        self.driver.release("log")
-
     def cut(self, refused: Refused) -> None:
         """Connection: the device may no longer be here, and its will no longer be done."""
         if self._who and self._session and self._session.will and not self._over:
             self._door.pipeline.reject(self._who.device, refused.code, 1)
-            self._door.pipeline.intake.enlist(self, [b""])
+            self._door.pipeline.intake.enlist(self._receipts, [b""])
         self._will_is_void = True
         self.end(Reason(refused.error.mqtt_reason), refused.detail)
 
@@ -496,12 +350,15 @@ class MqttConnection:
         """Connection: the device changed and may stay."""
         if self._who:
             self._who = self._door.pipeline.admit(principal)
+            self._filters.device, self._filters.access = principal.device, DeviceAccess(principal)
+            if self._session:
+                self._session.access = self._filters.access
 
     def notify(self, notice: str, body: bytes) -> bool:
         """Connection: at most once to each connection, at the best QoS of the filters that match; nothing is kept for
         one that does not read.
         """
-        qos = max((granted for notices, granted in self._listens.values() if notice in notices), default=None)
+        qos = self._filters.qos_of(notice)
         if qos is None or not self._who:
             return True
         if self.driver.is_choked:
@@ -511,47 +368,6 @@ class MqttConnection:
             return False
         self.driver.flush()
         return True
-
-    # -- Link -----------------------------------------------------------------------------------------------
-
-    def deliver(self, waiting: Waiting, identifier: int) -> Sending:
-        """Link: what is left of the message's life goes with it [MQTT-3.3.2-6]."""
-        message = waiting.message
-        found: properties.Properties = properties.NONE
-        if self._machine.level == 5 and (message.found or waiting.numbers):
-            changed: dict[Property, Value] = dict(message.found)
-            if message.expires_ms is not None:
-                left_ms = message.expires_ms - self._door.clock.now_ms()
-                changed[Property.MESSAGE_EXPIRY] = max(0, -(-left_ms // 1000))
-            if waiting.numbers:
-                changed[Property.SUBSCRIPTION_IDENTIFIER] = waiting.numbers
-            found = changed
-        return self._machine.publish(
-            waiting.topic,
-            message.payload,
-            waiting.qos,
-            identifier=identifier,
-            found=found,
-            retain=waiting.retain,
-            dup=waiting.dup and waiting.qos > 0,
-        )
-
-    def deliver_release(self, identifier: int) -> None:
-        """Link."""
-        self._machine.release_message(identifier)
-
-    @property
-    def choked(self) -> bool:
-        """Link."""
-        return self.driver.is_choked
-
-    def flush(self) -> None:
-        """Link."""
-        self.driver.flush()
-
-    def taken_over(self) -> None:
-        """Link [MQTT-3.1.4-3]."""
-        self.end(Reason.SESSION_TAKEN_OVER, "another connection uses this client id")
 
     def end(self, reason: Reason, detail: str) -> None:
         """Close from our side."""

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from ringmain.gateway.attributes import Attributes
 from ringmain.gateway.authenticate import SignIn
 from ringmain.gateway.broker.service import Broker
 from ringmain.gateway.connections import Connections, SessionWatch
@@ -52,6 +53,7 @@ class Door:
         self.claimants = 0
         self.pipeline = pipeline
         self.broker = broker
+        self.attributes = Attributes(broker)
         self.connections = connections
         self.sessions = sessions
         self.clock = clock

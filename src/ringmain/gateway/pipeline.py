@@ -15,7 +15,8 @@ from ringmain.gateway.columns import Lane, Lanes, OpenBatch
 from ringmain.gateway.connections import Connections
 from ringmain.gateway.intake import Depositor, Intake
 from ringmain.gateway.route import Purpose, Route, route
-from ringmain.gateway.translate.json_telemetry import JsonTelemetry
+from ringmain.gateway.translate.decoded import DecodedTelemetry, Decoder, Decoders
+from ringmain.gateway.translate.telemetry import TelemetryTranslator
 from ringmain.model.batch import DeadLetter
 from ringmain.model.device import PERMISSIONS, Device, Principal, Telemetry
 from ringmain.model.errors import Refused
@@ -31,17 +32,21 @@ TOPICS_REMEMBERED = 256
 class SignedIn:
     """A principal with what it needs for every batch: its lane, and the routes it has used."""
 
-    __slots__ = ("device", "lane", "principal", "routes")
+    __slots__ = ("device", "lane", "principal", "routes", "speaks")
 
     def __init__(self, principal: Principal, lane: Lane) -> None:
         self.principal = principal
         self.device: DeviceKey = principal.device.key
         self.lane = lane
         self.routes: dict[bytes, Route] = {}
+        self.speaks = False
+        """Whether it has used a topic that is for nobody but those who listen."""
 
 
 class Authenticated(msgspec.Struct, frozen=True, gc=False):
-    """Messages of somebody who signed in, as parallel lists; `identifiers` are the door's own names for them."""
+    """Messages of somebody who signed in, as parallel lists; `identifiers` are the door's own names for them, and
+    `content_types` what the door was told of each payload (empty: nothing), where it is told such things.
+    """
 
     who: SignedIn
     door: str
@@ -59,6 +64,7 @@ class Routed(msgspec.Struct, frozen=True, gc=False):
     to: Route
     payloads: Sequence[bytes]
     identifiers: list[bytes]
+    content_types: Sequence[str] | None = None
 
 
 class Translated(msgspec.Struct, frozen=True, gc=False):
@@ -83,20 +89,34 @@ class Translator(Protocol):
         ...
 
 
+class OfPrincipals(Protocol):
+    """What becomes of payloads whose translation needs more of the principal than its device."""
+
+    def translate(
+        self, batch: OpenBatch, who: Principal, payloads: Sequence[bytes], door: str, topic: str
+    ) -> Sequence[DeadLetter]:
+        """As `Translator.translate`."""
+        ...
+
+
 class Pipeline:
     """The steps and what they need. One of each gateway, shared by all doors.
 
-    `translators` are for purposes beyond telemetry and status; a topic whose purpose has none is unknown here.
+    `translators` are for purposes beyond telemetry and status; a topic whose purpose has none is unknown here. So are
+    the topics of decoders where there are no `decoders` or nothing is `decoded`.
     """
 
     def __init__(
         self,
         intake: Intake,
-        translator: JsonTelemetry,
+        translator: TelemetryTranslator,
         connections: Connections,
         *,
         lanes: Lanes | None = None,
         translators: Mapping[Purpose, Translator] | None = None,
+        sparkplug: OfPrincipals | None = None,
+        decoders: Decoders | None = None,
+        decoded: DecodedTelemetry | None = None,
         on_admitted: Callable[[Device], None],
         on_status: Callable[[DeviceKey, bytes], None],
         on_received: Callable[[str, int], None],
@@ -109,6 +129,9 @@ class Pipeline:
         self._on_received = on_received
         self._lanes = lanes or Lanes()
         self._translators = translators or {}
+        self._sparkplug = sparkplug
+        self._decoders = decoders
+        self._decoded = decoded
 
     def admit(self, principal: Principal) -> SignedIn:
         """The first stage: only `authenticate` makes principals. `Refused` where the state permits no telemetry."""
@@ -132,41 +155,66 @@ class Pipeline:
 
     def _route(self, messages: Authenticated) -> Iterator[Routed]:
         """Messages by topic, in order. Nearly always there is but one."""
-        who, door, topics = messages.who, messages.door, messages.topics
+        who, door, topics, types = messages.who, messages.door, messages.topics, messages.content_types
         start, end = 0, len(topics)
         while start < end:
             topic = topics[start]
             to = who.routes.get(topic) or self._learn(who, topic)
             if not start and topics.count(topic) == end:
-                yield Routed(who, door, to, messages.payloads, messages.identifiers)
+                yield Routed(who, door, to, messages.payloads, messages.identifiers, types)
                 return
             stop = start + 1
             while stop < end and topics[stop] == topic:
                 stop += 1
-            yield Routed(who, door, to, messages.payloads[start:stop], messages.identifiers[start:stop])
+            payloads, identifiers = messages.payloads[start:stop], messages.identifiers[start:stop]
+            yield Routed(who, door, to, payloads, identifiers, types[start:stop] if types else None)
             start = stop
 
     def _learn(self, who: SignedIn, topic: bytes) -> Route:
         if len(who.routes) >= TOPICS_REMEMBERED:
             who.routes.clear()
-        found = route(who.principal, topic)
-        if found.purpose in BEYOND and found.purpose not in self._translators:
-            found = Route(Purpose.REJECT, found.topic, "unknown_topic")
-        who.routes[topic] = found
+        found = who.routes[topic] = self.route(who.principal, topic)
+        who.speaks = who.speaks or found.purpose is Purpose.TREE
+        return found
+
+    def route(self, principal: Principal, topic: bytes) -> Route:
+        """The route of a topic in this composition."""
+        if self._decoders is None or self._decoded is None:
+            found = route(principal, topic)
+        else:
+            found = route(principal, topic, self._decoders.takes)
+        is_beyond = found.purpose in BEYOND and found.purpose not in self._translators
+        if is_beyond or (found.purpose is Purpose.SPARKPLUG and self._sparkplug is None):
+            return Route(Purpose.REJECT, found.topic, "unknown_topic")
         return found
 
     def _translate(self, routed: Routed) -> Translated:
         who, to, payloads = routed.who, routed.to, routed.payloads
         if to.purpose is Purpose.TELEMETRY:
-            batch = self.intake.batch()
+            dead = self._translator.translate(
+                self.intake.batch(),
+                who.lane,
+                who.principal.device,
+                payloads,
+                routed.door,
+                to.topic,
+                spelling=to.spelling,
+                content_types=routed.content_types,
+            )
+            return self._told(routed, dead)
+        if to.purpose is Purpose.DECODED and (decoder := self._decoder_of(who.principal)) and self._decoded:
+            batch, device = self.intake.batch(), who.principal.device
             return self._told(
-                routed, self._translator.translate(batch, who.lane, who.device, payloads, routed.door, to.topic)
+                routed, self._decoded.translate(batch, who.lane, device, payloads, routed.door, to.topic, decoder)
             )
         if to.purpose in self._translators:
             translator, device = self._translators[to.purpose], who.principal.device
             return self._told(
                 routed, translator.translate(self.intake.batch(), device, payloads, routed.door, to.topic)
             )
+        if to.purpose is Purpose.SPARKPLUG and self._sparkplug:
+            batch = self.intake.batch()
+            return self._told(routed, self._sparkplug.translate(batch, who.principal, payloads, routed.door, to.topic))
         if to.purpose is Purpose.TREE:
             self.intake.batch().messages += len(payloads)
             return Translated(routed.identifiers)
@@ -177,6 +225,9 @@ class Pipeline:
         self.reject(who.device, to.reason, len(payloads))
         self._tell(who.device, to, to.reason, f"topic {to.topic}", len(payloads), kept="not at all")
         return Translated(routed.identifiers, to.reason)
+
+    def _decoder_of(self, principal: Principal) -> Decoder | None:
+        return self._decoders.named(principal.profile.decoder) if self._decoders else None
 
     def _told(self, routed: Routed, dead: Sequence[DeadLetter]) -> Translated:
         if dead:

@@ -85,11 +85,14 @@ class Channel(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What is common to a kind of device. A channel that a profile does not name is accepted as MEASURED;
     names ending in `_wh` are EXACT everywhere, so that energy is an integer even for a profile unheard of.
+
+    `decoder` names what reads the topics and payloads that its devices have of their own; empty: they speak ours.
     """
 
     name: ProfileName
     expected_interval_s: int = 60
     channels: tuple[Channel, ...] = ()
+    decoder: str = ""
 
     def is_exact(self, channel: str) -> bool:
         """Whether values of `channel` must be integers."""
@@ -113,7 +116,16 @@ METER_PROFILE = Profile(
 )
 EDGE_PROFILE = Profile(ProfileName("gateway"), expected_interval_s=60)
 """Of edge gateways: whoever has it may be given devices to speak for (see `model.gateway`)."""
-BUILT_IN_PROFILES = (GENERIC_PROFILE, METER_PROFILE, EDGE_PROFILE)
+DECODED_PROFILES = (
+    Profile(ProfileName("shelly"), decoder="shelly-gen2"),
+    Profile(ProfileName("shelly-gen1"), decoder="shelly-gen1"),
+    Profile(ProfileName("tasmota"), expected_interval_s=300, decoder="tasmota"),
+    Profile(ProfileName("zigbee2mqtt"), expected_interval_s=3600, decoder="zigbee2mqtt"),
+    Profile(ProfileName("chirpstack"), expected_interval_s=3600, decoder="chirpstack-v4"),
+)
+"""Of devices with a firmware of their own, and of bridges that speak for many. Their intervals are the defaults of that
+firmware: Tasmota reports each 300 s; who is behind a bridge has a profile of its own."""
+BUILT_IN_PROFILES = (GENERIC_PROFILE, METER_PROFILE, EDGE_PROFILE, *DECODED_PROFILES)
 
 
 class Device(msgspec.Struct, frozen=True):

@@ -14,6 +14,11 @@ import msgspec
 
 from ringmain.model.ids import DeviceId, Offset
 
+DROPPED_LETTERS = "drop_oldest_letters"
+"""The reason under which dead letters are counted that went with a dropped row. They are no readings: not in `taken`,
+nor in what is left of it.
+"""
+
 
 class Row(msgspec.Struct, frozen=True):
     """One row. `readings` are single values; [first_ms, last_ms] are the extremes of their event times."""
@@ -45,8 +50,9 @@ class Dropped(msgspec.Struct, frozen=True):
 
 class BufferStatus(msgspec.Struct, frozen=True):
     """What it holds. `bytes` are those of bodies, `file_bytes` what the disk holds for it, `used_bytes` that less the
-    free pages in it (what limits compare), `free_bytes` what the disk has left. `taken` and `settled` count readings
-    since the buffer was made, `dropped` too, by device and reason.
+    free pages in it (what limits compare), `free_page_bytes` those pages (what goes there takes nothing of the disk),
+    `free_bytes` what the disk has left. `taken` and `settled` count readings since the buffer was made, `dropped` too,
+    by device and reason.
     """
 
     first: Offset
@@ -59,6 +65,7 @@ class BufferStatus(msgspec.Struct, frozen=True):
     sealed_bytes: int
     file_bytes: int
     used_bytes: int
+    free_page_bytes: int
     free_bytes: int
     taken: int
     settled: int
@@ -97,6 +104,10 @@ class Buffer(Protocol):
         Sealing, thinning and dropping are all this. Rows that are gone meanwhile are `Refused("not_found")`, and then
         nothing was changed.
         """
+        ...
+
+    def raw_readings(self, after: Offset) -> int:
+        """Readings in raw rows behind `after`; from memory."""
         ...
 
     def status(self) -> BufferStatus:

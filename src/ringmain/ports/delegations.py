@@ -9,7 +9,7 @@ from typing import Protocol
 
 from ringmain.model.device import Device
 from ringmain.model.errors import Refused
-from ringmain.model.gateway import DELEGATIONS_MAX, GATEWAY_PROFILE, Delegation
+from ringmain.model.gateway import DELEGATIONS_MAX, GATEWAY_PROFILE, SPEAKING_PROFILES, Delegation
 from ringmain.model.ids import DeviceKey
 from ringmain.model.time import INSTANT_MAX
 
@@ -57,13 +57,13 @@ def check_pair(gateway: Device | None, device: Device | None) -> None:
             "One of the devices is not there. Nothing was delegated.",
             "Register the gateway and its devices first, in the same tenant.",
         )
-    if gateway.profile != GATEWAY_PROFILE:
+    if gateway.profile not in SPEAKING_PROFILES:
         raise Refused(
             "unprocessable",
             f"{gateway.id} has the profile {gateway.profile}, so it speaks for itself only. Nothing was delegated.",
-            f"Register the gateway with the profile {GATEWAY_PROFILE}.",
+            f"Register the gateway with the profile {GATEWAY_PROFILE}, or that of a bridge.",
         )
-    if device.profile == GATEWAY_PROFILE:
+    if device.profile in SPEAKING_PROFILES:
         raise Refused(
             "unprocessable",
             f"{device.id} is a gateway itself, and gateways have their own uplink. Nothing was delegated.",

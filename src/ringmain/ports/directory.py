@@ -78,6 +78,8 @@ def check_profile(profile: Profile, kinds: Mapping[str, ChannelKind]) -> None:
     """
     if not is_name(profile.name):
         raise Refused("unprocessable", f"{profile.name!r} cannot name a profile.", _NAME_HINT)
+    if profile.decoder and not is_name(profile.decoder):
+        raise Refused("unprocessable", f"{profile.decoder!r} cannot name a decoder.", _NAME_HINT)
     if not 1 <= profile.expected_interval_s <= EXPECTED_INTERVAL_S_MAX:
         raise Refused(
             "unprocessable",

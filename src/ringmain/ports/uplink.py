@@ -24,6 +24,11 @@ class Uplink(Protocol):
         """How many there were; a new number is a new connection, on which nothing is in flight."""
         ...
 
+    @property
+    def payload_bytes_max(self) -> int:
+        """The largest payload that the platform takes: what it said last, before that what it takes by default."""
+        ...
+
     async def up(self) -> None:
         """Return as soon as it is up."""
         ...

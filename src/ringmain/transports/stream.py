@@ -8,6 +8,8 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Generic, Protocol, TypeVar, cast
 
+from ringmain.transports.progress import progress
+
 EventT_co = TypeVar("EventT_co", covariant=True)
 EventT = TypeVar("EventT")
 
@@ -139,6 +141,10 @@ class StreamDriver(asyncio.Protocol, Generic[EventT]):
     def is_choked(self) -> bool:
         """Whether the peer leaves our answers unread."""
         return _UNREAD in self._holds
+
+    def progress(self) -> tuple[int, int]:
+        """Bytes that have left, of any beginning, and bytes that have not; see `progress.py`."""
+        return progress(self._transport) if self._transport else (0, 0)
 
     def now(self) -> float:
         """The time of the machine: what its deadlines are counted in."""

@@ -149,7 +149,7 @@ def test_several_listeners_may_all_take_free_ports(tmp_path: Path) -> None:
     assert load(environ={}, flags={**zero, "mqtt.tls_port": ("--set", 0)}, cwd=tmp_path).config.mqtt.port == 0
 
 
-@pytest.mark.parametrize("path", list(keys()))
+@pytest.mark.parametrize("path", [path for path, key in keys().items() if key.default is not None])
 def test_every_default_may_be_written_out(tmp_path: Path, path: str) -> None:
     """Each key can be set in the file to the text that `config show` prints, and says so."""
     section, _, name = path.rpartition(".")
@@ -158,3 +158,27 @@ def test_every_default_may_be_written_out(tmp_path: Path, path: str) -> None:
     loaded = load(environ={}, cwd=tmp_path)
     assert loaded.config == Config()
     assert [key for key, origin in loaded.origins.items() if origin != "default"] == [path]
+
+
+@pytest.mark.parametrize(("named", "lacking"), [("certificate", "key"), ("key", "certificate")])
+def test_a_certificate_and_its_key_come_together(tmp_path: Path, named: str, lacking: str) -> None:
+    error = refused(tmp_path, f'[tls]\n{named} = "tls.pem"\n')
+    assert f"`$.tls.{named}` (from file:" in error.detail
+    assert f"tls.{lacking}" in error.hint
+    both = tmp_path / "both.toml"
+    both.write_text('[tls]\ncertificate = "tls.pem"\nkey = "tls.key"\n')
+    assert load(file=both, environ={}).config.tls.key == "tls.key"
+
+
+def test_what_is_off_by_default_has_no_text_in_the_file(tmp_path: Path) -> None:
+    """TOML knows no null: such a key is left out."""
+    off = [path for path, key in keys().items() if key.default is None]
+    assert off == ["mqtt.open_port"]
+    assert load(environ={}, cwd=tmp_path).config.mqtt.open_port is None
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "192.0.2.1", "example.org"])
+@pytest.mark.parametrize("insecure", ["", "insecure = true\n"])
+def test_the_open_listener_is_for_this_machine_alone(tmp_path: Path, host: str, insecure: str) -> None:
+    error = refused(tmp_path, f'{insecure}[mqtt]\nopen_port = 0\nopen_host = "{host}"\n')
+    assert "at `$.mqtt.open_host`" in error.detail

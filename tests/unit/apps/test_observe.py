@@ -60,4 +60,4 @@ def test_a_known_series_keeps_counting_at_the_limit() -> None:
 def test_no_metric_has_a_device_for_a_label() -> None:
     metrics = new_metrics()
     names = {name for field in metrics.__struct_fields__ for name in getattr(getattr(metrics, field), "names", ())}
-    assert names == {"protocol", "reason", "door", "outcome", "state", "route", "status_class"}
+    assert names == {"protocol", "reason", "door", "outcome", "state", "route", "status_class", "what"}

@@ -10,15 +10,17 @@ from ringmain.adapters.simulated.directory import Directory
 from ringmain.adapters.simulated.queue import SimulatedQueue
 from ringmain.adapters.simulated.registry import Registry
 from ringmain.gateway.authenticate import Authenticator
+from ringmain.gateway.broker.service import Broker
 from ringmain.gateway.connections import Connections
 from ringmain.gateway.http import HttpTelemetry
 from ringmain.gateway.intake import Intake
-from ringmain.gateway.mqtt import MqttDoor
+from ringmain.gateway.mqtt import DeviceWills, MqttDoor
 from ringmain.gateway.pipeline import Pipeline
-from ringmain.gateway.translate.json_telemetry import JsonTelemetry
+from ringmain.gateway.translate.telemetry import TelemetryTranslator
 from ringmain.model.batch import decode_batch
-from ringmain.model.device import LifecycleState
+from ringmain.model.device import LifecycleState, Principal
 from ringmain.model.ids import DEFAULT_TENANT
+from ringmain.ports.queue import NO_RECORDS
 from ringmain.ports.registry import NewDevice
 from ringmain.protocols.mqtt import wire
 from ringmain.protocols.mqtt.events import Limits
@@ -34,12 +36,12 @@ class GatedQueue(SimulatedQueue):
         self.failing = None
         self.appends = 0
 
-    async def append(self, body):
+    async def append(self, body, records=NO_RECORDS):
         self.appends += 1
         await self.open.wait()
         if self.failing:
             raise self.failing
-        return await super().append(body)
+        return await super().append(body, records)
 
     def batches(self):
         return [decode_batch(entry.body) for entry in self._entries]
@@ -189,10 +191,12 @@ class Gateway:
         self.watch = Watch()
         self.connections = Connections()
         self.intake = Intake(self.queue, self.clock, self.committed.append, self.broken.append)
+        self.undelivered = []
+        self.broker = Broker(self.intake, self.clock, on_dropped=self.undelivered.append)
         self.authenticator = Authenticator(self.credentials, self.registry, self.directory, self, self.clock)
         self.pipeline = Pipeline(
             self.intake,
-            JsonTelemetry(),
+            TelemetryTranslator(),
             self.connections,
             on_admitted=lambda _: None,
             on_status=lambda device, payload: self.statuses.append((device, payload)),
@@ -218,11 +222,18 @@ class Gateway:
 
     provisioner = None
 
+    async def _principal_of(self, key):
+        device = await self.registry.by_key(key)
+        profile = await self.directory.profile(device.tenant, device.profile) if device else None
+        return Principal(device, profile) if device and profile else None
+
     def open_door(self, tasks, connections_max=100, **limits):
+        self.broker.on_will = DeviceWills(self.pipeline, self.broker, self._principal_of, tasks).take
         self.door = MqttDoor(
             authenticator=self.authenticator,
             provisioner=self.provisioner,
             pipeline=self.pipeline,
+            broker=self.broker,
             connections=self.connections,
             sessions=self.watch,
             clock=self.clock,

@@ -102,3 +102,53 @@ async def test_an_error_on_our_side_is_a_refusal(house, monkeypatch):
 
     monkeypatch.setattr(house.credentials, "holder", holder)
     await refused(house, None, None, code="unavailable")
+
+
+class Rules:
+    """One certificate of a further CA, and a list."""
+
+    def __init__(self):
+        self.named, self.revoked = {}, set()
+
+    def is_revoked(self, der):
+        return der in self.revoked
+
+    def names(self, der):
+        return self.named.get(der)
+
+
+@pytest.fixture
+def rules(house):
+    house.authenticator._rules = rules = Rules()
+    rules.named[b"of another ca"] = (house.m1.tenant, house.m1.id)
+    return rules
+
+
+@pytest.mark.parametrize(("user", "password"), [(None, None), ("", b""), ("m1", None), ("default/m1", b"tok1")])
+async def test_a_certificate_of_a_further_ca_is_the_device_that_it_names(house, rules, user, password):
+    assert (await house.authenticator.sign_in(user, password, b"of another ca")).device == house.m1
+
+
+@pytest.mark.parametrize(("user", "password"), [("m2", None), ("m2", b"tok2"), ("m1", b"tok2"), ("tok2", None)])
+async def test_and_no_other(house, rules, user, password):
+    await refused(house, user, password, b"of another ca")
+
+
+async def test_one_that_names_nobody_is_refused(house, rules):
+    rules.named[b"of another ca"] = (house.m1.tenant, "nobody")
+    await refused(house, None, None, b"of another ca")
+    rules.named[b"of another ca"] = ("acme", house.m1.id)
+    await refused(house, None, None, b"of another ca")
+
+
+async def test_its_device_must_be_permitted(house, rules):
+    await house.move(house.m1, LifecycleState.SUSPENDED)
+    await refused(house, None, None, b"of another ca", "device_suspended")
+
+
+@pytest.mark.parametrize("certificate", [DER, b"of another ca"])
+@pytest.mark.parametrize(("user", "password"), [(None, None), ("m1", b"tok1")])
+async def test_what_a_list_names_is_refused_whatever_else_is_right(house, rules, certificate, user, password):
+    rules.revoked.add(certificate)
+    await refused(house, user, password, certificate)
+    assert (await house.authenticator.sign_in("m1", b"tok1")).device == house.m1

@@ -199,3 +199,11 @@ async def test_a_request_that_was_cancelled_leaves_nothing_behind(gateway, post,
     await turns()
     assert len(gateway.stored()) == 1
     assert gateway.telemetry._held_bytes == 0
+
+
+@pytest.mark.parametrize("media", ["application/msgpack", "application/octet-stream", "", "\xff"])
+async def test_a_content_type_says_what_the_body_is(gateway, post, media):
+    answered = await post(msgspec.msgpack.encode({"ts": 1, "a": 1}), headers={"Content-Type": media})
+    assert (answered.status, answered.json["accepted"]) == (200, 1)
+    answered = await post(b'{"ts":1,"a":1}', headers={"Content-Type": "application/senml+json"})
+    assert (answered.json["dead_lettered"], answered.json["reason"]) == (1, "undecodable_payload")

@@ -81,7 +81,7 @@ async def test_drain_ends_though_more_and_more_comes(gateway):
     one = Depositor()
     deposit(gateway, one, b"1")
 
-    async def append(body):
+    async def append(body, records):
         await asyncio.sleep(0)
         deposit(gateway, one, b"more")
         return 1

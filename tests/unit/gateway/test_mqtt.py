@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from ringmain.gateway.mqtt import IN_FLIGHT_311_MAX
+from ringmain.gateway.mqtt_receipts import IN_FLIGHT_311_MAX
 from ringmain.model.device import LifecycleState
 from ringmain.model.errors import ERRORS, Failed, Refused
 from ringmain.protocols.mqtt.reasons import Reason
@@ -546,7 +546,7 @@ class TestNotices:
         assert other.said() == b""
 
     async def test_too_many_filters(self, gateway, dial, monkeypatch):
-        monkeypatch.setattr("ringmain.gateway.mqtt.SUBSCRIPTIONS_MAX", 2)
+        monkeypatch.setattr("ringmain.gateway.mqtt_filters.SUBSCRIPTIONS_MAX", 2)
         peer = await dial(5)
         answers = []
         for pattern in ("errors", "lifecycle", "devices/m1/#", "errors"):

@@ -6,10 +6,12 @@ from pathlib import Path
 import pytest
 
 from ringmain.apps.config import Mqtt
-from ringmain.gateway import mqtt, provisioning, route
-from ringmain.gateway.translate import bulk, gateway_report, json_telemetry
+from ringmain.gateway import attributes, mqtt_filters, mqtt_receipts, provisioning, route
+from ringmain.gateway.broker import retained, service
+from ringmain.gateway.translate import bulk, gateway_report, samples, values
 from ringmain.model.errors import ERRORS
 from ringmain.protocols.mqtt import machine, packets, properties, topics
+from ringmain.protocols.mqtt.events import Limits
 from ringmain.protocols.mqtt.reasons import Reason
 
 PAGE = (Path(__file__).parents[3] / "docs" / "protocols" / "mqtt.md").read_text(encoding="utf-8")
@@ -27,12 +29,18 @@ def row(start):
         ("CONNECT", [machine.CONNECT_BYTES_MAX]),
         ("bytes behind a CONNECT", [machine.WAITING_BYTES_MAX]),
         ("a topic", [topics.TOPIC_BYTES_MAX, topics.TOPIC_LEVELS_MAX]),
-        ("messages in flight, MQTT 3.1.1", [mqtt.IN_FLIGHT_311_MAX]),
+        ("messages in flight, MQTT 3.1.1", [mqtt_receipts.IN_FLIGHT_311_MAX]),
         ("user properties", [properties.USER_PROPERTIES_MAX]),
         ("filters", [packets.FILTERS_MAX]),
-        ("subscriptions", [mqtt.SUBSCRIPTIONS_MAX]),
-        ("channels", [json_telemetry.CHANNELS_PER_MESSAGE_MAX]),
-        ("readings of a payload", [json_telemetry.READINGS_PER_PAYLOAD_MAX]),
+        ("subscriptions of a device", [mqtt_filters.SUBSCRIPTIONS_MAX]),
+        ("subscriptions of a program", [mqtt_filters.CONSUMER_SUBSCRIPTIONS_MAX]),
+        ("topic aliases of a client", [Limits().topic_aliases]),
+        ("sessions of all tenants", [service.SESSIONS_MAX]),
+        ("retained messages of a tenant", [retained.RETAINED_MAX]),
+        ("attributes of a device", [attributes.ATTRIBUTES_BYTES_MAX]),
+        ("channels", [samples.CHANNELS_PER_MESSAGE_MAX]),
+        ("readings of a payload", [samples.READINGS_PER_PAYLOAD_MAX]),
+        ("characters of a plain value", [values.VALUE_LENGTH_MAX]),
         ("readings of a chunk", [bulk.CHUNK_READINGS_MAX]),
         ("a gateway's report", [gateway_report.REPORT_BYTES_MAX]),
         ("a request on", [provisioning.REQUEST_BYTES_MAX]),
@@ -53,7 +61,7 @@ def test_limits_that_can_be_configured(key):
 
 def test_topics_are_those_of_the_router():
     ours = set(re.findall(r"^\| `.*`.*\|$", route.__doc__, re.MULTILINE))
-    assert len(ours) == 10
+    assert len(ours) == 17
     assert ours <= set(PAGE.splitlines())
 
 
@@ -77,8 +85,9 @@ def test_every_code_is_one_that_is_used(code):
 @pytest.mark.parametrize(
     ("words", "reason"),
     [("QoS 2", Reason.QOS_NOT_SUPPORTED), ("retained messages", Reason.RETAIN_NOT_SUPPORTED),
-     ("topic aliases", Reason.TOPIC_ALIAS_INVALID), ("enhanced authentication", Reason.BAD_AUTHENTICATION_METHOD),
-     ("shared subscriptions", Reason.SHARED_SUBSCRIPTIONS_NOT_SUPPORTED)],
+     ("topic aliases", Reason.TOPIC_ALIAS_INVALID), ("[Ee]nhanced authentication", Reason.BAD_AUTHENTICATION_METHOD),
+     ("subscription identifiers", Reason.SUBSCRIPTION_IDENTIFIERS_NOT_SUPPORTED),
+     ("[Ss]hared subscriptions of devices", Reason.SHARED_SUBSCRIPTIONS_NOT_SUPPORTED)],
 )  # fmt: skip
 def test_what_is_not_offered(words, reason):
-    assert re.search(rf"{words} \(0x{reason:02X}", PAGE)
+    assert re.search(rf"{words}\s+\(0x{reason:02X}", PAGE.partition("## Not offered")[2])

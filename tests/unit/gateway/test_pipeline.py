@@ -1,9 +1,14 @@
 """The recipe where it goes beyond plain telemetry: gateways, who hears of them, and what comes back."""
 
+import msgspec
 import pytest
 
-from ringmain.gateway.pipeline import BEYOND
+from ringmain.gateway.columns import Lanes
+from ringmain.gateway.pipeline import BEYOND, Authenticated
 from ringmain.gateway.route import Purpose
+from ringmain.gateway.translate.decoded import DecodedTelemetry
+from ringmain.gateway.translate.decoder_files import Decoders
+from ringmain.gateway.translate.placing import Arrivals
 from ringmain.model.batch import DeadLetter
 from ringmain.model.device import EDGE_PROFILE, LifecycleState, Principal
 from ringmain.ports.registry import NewDevice
@@ -46,6 +51,73 @@ async def edge(gateway):
 @pytest.fixture
 def dial_edge(edge, dial):
     return lambda level=5, **more: dial(level, user="gw", token="tok", **more)
+
+
+class TestForms:
+    async def test_topics_that_say_the_form(self, gateway, dial, turns):
+        peer = await dial()
+        peer.publish(b"12.5", 1, "telemetry/value/power_w")
+        peer.publish(b'[{"bn":"m1:","bt":1700000000,"n":"a","v":1}]', 2, "devices/m1/telemetry/senml")
+        peer.publish(b"\x82\xa2ts\x05\xa1a\x02", 3, "telemetry/msgpack")
+        peer.publish(b'{"ts":7,"values":{"a":true}}', 4, "v1/devices/me/telemetry")
+        peer.publish(b'{"ts":7,"values":{"a":"on"}}', 5, "v1/devices/me/telemetry")
+        await turns()
+        assert [identifier for identifier, _ in peer.acknowledged()] == [1, 2, 3, 4, 5]
+        assert {reading[1:] for reading in gateway.stored() if reading[1] == "a"} == {
+            ("a", 1_700_000_000_000, 1),
+            ("a", 5, 2),
+            ("a", 7, 1),
+        }
+        assert [value for _, channel, _, value in gateway.stored() if channel == "power_w"] == [12.5]
+        assert [payload for _, payload in gateway.dead()] == [b'{"ts":7,"values":{"a":"on"}}']
+
+    async def test_content_types_follow_their_payloads(self, gateway, turns):
+        class Quiet:
+            settle = refuse = hold = resume = lambda *_: None
+
+        principal = await gateway.authenticator.sign_in("m1", b"tok1")
+        who = gateway.pipeline.admit(principal)
+        packed = msgspec.msgpack.encode({"ts": 1, "a": 1})
+        done = gateway.pipeline.uplink(
+            Authenticated(
+                who, "mqtt", [b"telemetry", b"telemetry", b"telemetry/value/a"], [packed, b'{"ts":2,"a":2}', b"[]"],
+                [b"1", b"2", b"3"], ["application/msgpack", "application/senml+json", "application/senml+json"],
+            ),
+            Quiet(),
+        )  # fmt: skip
+        assert [len(each.dead_letters) for each in done] == [1, 1]
+        assert gateway.intake.batch().readings() == 1
+
+
+class TestDecoders:
+    @pytest.fixture
+    async def tasmota(self, gateway):
+        (device,) = await gateway.registry.add(
+            "default", [NewDevice("plug", "tasmota", LifecycleState.ACTIVE, token_digest=b"tok")], 0
+        )
+        gateway.pipeline._decoders = Decoders()
+        gateway.pipeline._decoded = DecodedTelemetry(Arrivals(), Lanes())
+        return device
+
+    async def test_what_a_device_says_in_its_own_topics(self, gateway, tasmota, dial, turns):
+        peer = await dial(5, user="plug", token="tok")
+        peer.publish(b'{"ENERGY":{"Total":1.5,"Power":60}}', 1, "tele/plug/SENSOR")
+        peer.publish(b"Sometimes", 2, "tele/plug/LWT")
+        peer.publish(b'{"ts":5,"a":1}', 3, "telemetry")
+        peer.publish(b"1", 4, "shellies/x/relay/0/power")
+        await turns()
+        assert peer.acknowledged() == [(1, 0), (2, 0), (3, 0), (4, 0x90)]
+        found = {(channel, value) for device, channel, _, value in gateway.stored() if device == tasmota.key}
+        assert found == {("energy_wh", 1500), ("power_w", 60.0), ("a", 1.0)}
+        assert gateway.dead() == [(tasmota.key, b"Sometimes")]
+        assert gateway.rejected() == [(tasmota.key, "unknown_topic", 1)]
+
+    async def test_a_composition_without_decoders_knows_no_such_topic(self, gateway, tasmota, dial, turns):
+        gateway.pipeline._decoders = None
+        peer = await dial(5, user="plug", token="tok")
+        peer.publish(b"Online", 1, "tele/plug/LWT")
+        await turns()
+        assert peer.acknowledged() == [(1, 0x90)]
 
 
 class TestPurposes:

@@ -169,7 +169,7 @@ async def test_it_ends_when_its_time_is_over(gateway, desk, visit, turns, monkey
 
 
 async def test_strangers_do_not_take_the_places_of_devices(gateway, desk, dial, visit, turns, monkeypatch):
-    monkeypatch.setattr("ringmain.gateway.mqtt.CLAIMANTS_MAX", 2)
+    monkeypatch.setattr("ringmain.gateway.mqtt_connection.CLAIMANTS_MAX", 2)
     for _ in range(2):
         visit(5).connect("claim", CLAIM)
     await turns()

@@ -3,7 +3,8 @@
 import pytest
 
 from ringmain.gateway.route import GATEWAY_NOTICES, NOTICES, Purpose, grants, route
-from ringmain.model.device import EDGE_PROFILE, GENERIC_PROFILE, Device, LifecycleState, Principal
+from ringmain.gateway.translate.forms import UNSAID, Form, Spelling
+from ringmain.model.device import EDGE_PROFILE, GENERIC_PROFILE, Device, LifecycleState, Principal, Profile
 
 M1 = Principal(Device(1, "acme", "m1", "generic", LifecycleState.ACTIVE, "main", 0, 0), GENERIC_PROFILE)
 
@@ -29,6 +30,31 @@ def test_telemetry(topic):
     assert route(M1, topic.encode()).purpose is Purpose.TELEMETRY
 
 
+@pytest.mark.parametrize("prefix", ["", "devices/m1/"])
+@pytest.mark.parametrize(
+    ("name", "spelling"),
+    [
+        ("telemetry", UNSAID),
+        ("telemetry/senml", Spelling(Form.SENML)),
+        ("telemetry/msgpack", Spelling(Form.MSGPACK)),
+        ("telemetry/value/power_w", Spelling(Form.VALUE, "power_w")),
+    ],
+)
+def test_telemetry_in_a_form(prefix, name, spelling):
+    found = route(M1, f"{prefix}{name}".encode())
+    assert (found.purpose, found.spelling) == (Purpose.TELEMETRY, spelling)
+
+
+@pytest.mark.parametrize(
+    ("topic", "reason"),
+    [("devices/m2/telemetry/senml", "foreign_device"), ("devices/m2/telemetry/value/a", "foreign_device"),
+     ("telemetry/value", "unknown_topic"), ("devices/m1/telemetry/x", "unknown_topic"),
+     ("v1/devices/me/telemetry/senml", "unknown_topic")],
+)  # fmt: skip
+def test_forms_stay_in_the_own_tree(topic, reason):
+    assert route(M1, topic.encode()).reason == reason
+
+
 @pytest.mark.parametrize("topic", ["status", "devices/m1/status"])
 def test_status(topic):
     assert route(M1, topic.encode()).purpose is Purpose.STATUS
@@ -52,6 +78,28 @@ def test_its_whole_tree(pattern):
 def test_one_notice(notice):
     for pattern in (notice, f"devices/m1/{notice}", f"devices/m1/{notice}/#"):
         assert grants(M1.device, pattern) == (notice,)
+
+
+class TestDecoders:
+    T1 = Principal(M1.device, Profile("tasmota", decoder="tasmota"))
+
+    @staticmethod
+    def takes(decoder, topic):
+        return (decoder, topic.split("/")[0]) in {("tasmota", "tele"), ("tasmota", "devices"), ("tasmota", "status")}
+
+    def test_topics_of_the_decoder_that_the_profile_names(self):
+        assert route(self.T1, b"tele/x/SENSOR", self.takes).purpose is Purpose.DECODED
+        assert route(self.T1, b"stat/x/SENSOR", self.takes).reason == "unknown_topic"
+        assert route(M1, b"tele/x/SENSOR", self.takes).reason == "unknown_topic"
+        assert route(self.T1, b"tele/x/SENSOR").reason == "unknown_topic"
+
+    @pytest.mark.parametrize(
+        ("topic", "purpose"),
+        [("devices/m2/telemetry", Purpose.REJECT), ("status", Purpose.STATUS), ("telemetry", Purpose.TELEMETRY),
+         ("devices/m1/status", Purpose.STATUS), ("chunks", Purpose.REJECT)],
+    )  # fmt: skip
+    def test_our_own_tree_comes_first(self, topic, purpose):
+        assert route(self.T1, topic.encode(), self.takes).purpose is purpose
 
 
 class TestGateways:

@@ -16,7 +16,7 @@ from ringmain.apps.server.client_certificates import Issuer, pem_of
 from ringmain.apps.server.identity import Identity, load_or_create
 from ringmain.model.device import Device, LifecycleState
 from ringmain.model.time import instant_of
-from ringmain.transports.ssl_context import client_context, server_context
+from ringmain.transports.ssl_context import ReplaceableContext, client_context, server_context
 
 
 @pytest.fixture
@@ -158,3 +158,21 @@ def test_a_client_certificate_that_is_not_good_ends_the_handshake(
     server = server_context(identity.cert_path, identity.key_path, identity.ca_path)
     with pytest.raises(ssl.SSLCertVerificationError):
         handshakes(server, context, "localhost")
+
+
+def test_a_client_without_is_refused_where_one_is_required(identity: Identity, tmp_path: Path) -> None:
+    server = server_context(identity.cert_path, identity.key_path, identity.ca_path, client_certificate_required=True)
+    with pytest.raises(ssl.SSLError):
+        handshakes(server, client_context(identity.ca_path), "localhost")
+    client = Client(tmp_path, identity.ca, NOW)
+    assert handshakes(server, client.context(identity.ca_path), "localhost")
+
+
+def test_each_connection_takes_the_context_that_is_in_use_when_it_begins(identity: Identity, tmp_path: Path) -> None:
+    other = load_or_create(tmp_path / "other", time.time_ns() // 1_000_000)
+    replaceable = ReplaceableContext()
+    with pytest.raises(AttributeError):
+        handshake(replaceable, client_context(identity.ca_path), "localhost")
+    for each in (identity, other, identity):
+        replaceable.use(server_context(each.cert_path, each.key_path))
+        assert handshake(replaceable, client_context(each.ca_path), "localhost").version() == "TLSv1.3"

@@ -133,6 +133,10 @@ class EmbeddedBuffer:
         finally:
             self._changing.difference_update(offsets)
 
+    def raw_readings(self, after: Offset) -> int:
+        """See `ports.buffer`."""
+        return self._index.raw_readings(after)
+
     def status(self) -> BufferStatus:
         """See `ports.buffer`."""
         index = self._index
@@ -148,6 +152,7 @@ class EmbeddedBuffer:
             sealed_bytes=index.sealed_bytes,
             file_bytes=self._file.file_bytes,
             used_bytes=self._file.used_bytes,
+            free_page_bytes=self._file.free_page_bytes,
             free_bytes=self._free(),
             taken=index.taken,
             settled=index.settled,
@@ -205,6 +210,7 @@ class EmbeddedBuffer:
             self._index.add(offset, known)
         for each in dropped:
             self._index.dropped[each.device, each.reason] += each.count
+        self._free_at_s = float("-inf")  # it may have been done for the sake of the disk
 
     def _remember(self, offset: Offset, body: bytes) -> None:
         self._recent[offset] = body

@@ -71,7 +71,6 @@ class BufferFile:
         """
         try:
             self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            salvage(self._path)
             try:
                 self._make()
             except sqlite3.Error as error:
@@ -84,6 +83,7 @@ class BufferFile:
         self._thread.start()
 
     def _make(self) -> None:
+        salvage(self._path)
         with contextlib.closing(self.connect()) as connection:
             for statement in SCHEMA:
                 connection.execute(statement)

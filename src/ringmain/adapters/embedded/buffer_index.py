@@ -80,6 +80,11 @@ class BufferIndex:
             self.sealed_readings += sign * facts.readings
             self.sealed_bytes += sign * facts.size
 
+    def raw_readings(self, after: Offset) -> int:
+        """Readings in raw rows behind `after`: of those there are few, the others are sealed within a minute."""
+        order = self._order[False]
+        return sum(self._facts[offset].readings for offset in order[bisect_right(order, after) :])
+
     def behind(self, after: Offset, bytes_max: int, sealed: bool | None) -> dict[Offset, Facts]:  # noqa: FBT001 - the port's
         """Rows behind `after` in order, at least one, until `bytes_max` is passed."""
         kinds = (False, True) if sealed is None else (sealed,)

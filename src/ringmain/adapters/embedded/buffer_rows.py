@@ -37,12 +37,21 @@ def load(connection: sqlite3.Connection, index: BufferIndex) -> None:
 
 def readings_held(path: Path) -> int | None:
     """The readings in a buffer that nobody has open; None where the file can not be read. Nothing in it is changed."""
+    return _told(path, "SELECT coalesce(sum(readings), 0) FROM rows")
+
+
+def raw_rows_held(path: Path) -> int | None:
+    """Rows in it that are not sealed; 0 where there is no file."""
+    return _told(path, "SELECT count(*) FROM rows WHERE NOT sealed") if path.exists() else 0
+
+
+def _told(path: Path, question: str) -> int | None:
     try:
         with contextlib.closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
-            held: int = connection.execute("SELECT coalesce(sum(readings), 0) FROM rows").fetchone()[0]
+            answer: int = connection.execute(question).fetchone()[0]
     except sqlite3.Error:
         return None
-    return held
+    return answer
 
 
 def facts_of(body: bytes) -> Facts:

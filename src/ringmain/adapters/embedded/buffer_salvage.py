@@ -19,6 +19,7 @@ from ringmain.adapters.embedded.blobs import sync_directory
 from ringmain.adapters.embedded.buffer_room import PAGE_BYTES
 from ringmain.adapters.embedded.buffer_rows import whole
 from ringmain.adapters.embedded.buffer_schema import SCHEMA, UNREADABLE, connected, is_damage
+from ringmain.ports.buffer import DROPPED_LETTERS
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +39,7 @@ _MAGIC = b"SQLite format 3\0"
 T = TypeVar("T")
 Stored = tuple[int, int, int, int, int, int, bytes]
 
-_PARTS = ("", "-wal", "-shm")
+_PARTS = ("", "-wal", "-shm", "-journal")
 _KEEP = "INSERT OR IGNORE INTO rows VALUES (?, ?, ?, ?, ?, ?, ?)"
 _ASIDE = "INSERT OR IGNORE INTO damaged VALUES (?, ?, ?)"
 _DROP = "INSERT INTO dropped VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET count = count + excluded.count"
@@ -65,9 +66,12 @@ def salvage(path: Path) -> None:
     saved = path.with_name(path.name + ".salvaged")
     if path.exists():
         aside = _free_name(path)
-        for part in _PARTS:
-            Path(f"{saved}{part}").unlink(missing_ok=True)
-        rows, lost = _copy(path, saved)
+        _remove(saved)
+        try:
+            rows, lost = _copy(path, saved)
+        except BaseException:
+            _remove(saved)  # a part of it is of no use, and takes what the disk has left
+            raise
         for part in _PARTS:
             with contextlib.suppress(FileNotFoundError):
                 Path(f"{path}{part}").rename(f"{aside}{part}")
@@ -82,6 +86,11 @@ def salvage(path: Path) -> None:
     sync_directory(path.parent)
 
 
+def _remove(path: Path) -> None:
+    for part in _PARTS:
+        Path(f"{path}{part}").unlink(missing_ok=True)
+
+
 def _free_name(path: Path) -> Path:
     for number in range(ASIDE_MAX):
         name = path.with_name(f"{path.name}.damaged-{number}")
@@ -91,8 +100,10 @@ def _free_name(path: Path) -> Path:
 
 
 def _copy(source: Path, to: Path) -> tuple[int, int]:
-    """Rows that were saved, and readings that were not."""
-    with contextlib.closing(connected(to, "full")) as new, contextlib.closing(_opened(source)) as old:
+    """Rows that were saved, and readings that were not. The copy has no write-ahead log: it would need the room of all
+    rows twice, and folding it in fails in silence where the disk has it only once.
+    """
+    with contextlib.closing(connected(to, "full", "delete")) as new, contextlib.closing(_opened(source)) as old:
         new.execute("BEGIN IMMEDIATE")
         for statement in SCHEMA:
             new.execute(statement)
@@ -116,7 +127,7 @@ def _copy_books(old: sqlite3.Connection, new: sqlite3.Connection, readings: int)
         lambda: old.execute("SELECT device, reason, count FROM dropped").fetchall(), []
     )
     settled = totals.get("settled", 0)
-    known = readings + settled + sum(count for _, _, count in dropped)
+    known = readings + settled + sum(count for _, reason, count in dropped if reason != DROPPED_LETTERS)
     lost = max(0, totals.get("taken", known) - known)
     new.execute("INSERT INTO totals VALUES ('taken', ?), ('settled', ?)", (known + lost, settled))
     new.executemany(_DROP, [*dropped, *([("", "damaged", lost)] if lost else [])])

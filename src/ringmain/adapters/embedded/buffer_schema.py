@@ -24,14 +24,15 @@ _SHM_SIZE = 19 << 8 | sqlite3.SQLITE_IOERR
 """SQLITE_IOERR_SHMSIZE: how SQLite says that the disk has no room for the index of its log."""
 
 
-def connected(path: Path, synchronous: str) -> sqlite3.Connection:
+def connected(path: Path, synchronous: str, journal: str = "wal") -> sqlite3.Connection:
     """A connection of its own, synced at each commit. Freed pages are not overwritten with zeros, as some builds of
-    SQLite do: to delete would take as much room in the log as the rows had.
+    SQLite do: to delete would take as much room in the log as the rows had. With the `journal` "delete" a commit is in
+    the file itself when it returns.
     """
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=10)
     connection.execute(f"PRAGMA page_size={PAGE_BYTES}")
     connection.execute("PRAGMA auto_vacuum=INCREMENTAL")
-    connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute(f"PRAGMA journal_mode={'DELETE' if journal == 'delete' else 'WAL'}")
     connection.execute(f"PRAGMA synchronous={'OFF' if synchronous == 'off' else 'FULL'}")
     connection.execute("PRAGMA secure_delete=OFF")
     connection.execute("PRAGMA temp_store=MEMORY")

@@ -200,9 +200,12 @@ class EmbeddedQueue:
 
     def _read_records(self, prefix: bytes) -> list[tuple[bytes, bytes]]:
         found: list[tuple[bytes, bytes]] = []
-        select = "SELECT key, crc, value FROM records WHERE key >= ? AND key < ? ORDER BY key"
-        rows = self._read_connection.execute(select, (prefix, prefix + b"\xff" * 8))
+        rows = self._read_connection.execute(
+            "SELECT key, crc, value FROM records WHERE key >= ? ORDER BY key", (prefix,)
+        )
         for key, crc, value in rows:
+            if not key.startswith(prefix):
+                break
             if zlib.crc32(value, zlib.crc32(key)) != crc:
                 raise Failed(
                     "storage_failed",
@@ -210,6 +213,7 @@ class EmbeddedQueue:
                     "check the disk, restore the log from a backup, and restart",
                 )
             found.append((key, value))
+        rows.close()
         return found
 
     # -- writer thread --------------------------------------------------------------------------------------

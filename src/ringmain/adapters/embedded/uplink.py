@@ -9,13 +9,12 @@ It must never try faster than its backoff, and never stop trying.
 
 import asyncio
 import logging
-import ssl
 from collections.abc import Callable, Sequence
 from random import Random
 
-import msgspec
-
+from ringmain.adapters.embedded.uplink_answers import refusal_of
 from ringmain.adapters.embedded.uplink_backoff import Backoff
+from ringmain.adapters.embedded.uplink_target import Target
 from ringmain.model.errors import Failed, Refused
 from ringmain.ports.uplink import Listener
 from ringmain.protocols.mqtt.client import ClientMachine
@@ -23,7 +22,6 @@ from ringmain.protocols.mqtt.client_events import (
     Accepted,
     Acknowledged,
     ClientEvent,
-    ClientSettings,
     Ended,
     Granted,
     Received,
@@ -36,17 +34,10 @@ log = logging.getLogger(__name__)
 CONNECT_S_MAX, CONNECT_ANSWERS = 15.0, 3
 """TCP and TLS handshake together, over a line of 9,600 bit/s as well; never longer than three answers may take."""
 
-AGAIN = frozenset({Reason.UNSPECIFIED, Reason.IMPLEMENTATION_SPECIFIC, Reason.QUOTA_EXCEEDED})
-"""Refusals of a message that may be another answer a moment later."""
 
-
-class Target(msgspec.Struct, frozen=True):
-    """Where the platform is and who we are there. `tls` is None on a link that needs none (tests, simulation)."""
-
-    host: str
-    port: int
-    client: ClientSettings
-    tls: ssl.SSLContext | None = None
+PACKET_BYTES_MAX, PACKET_FRAME = 1_048_576, 64
+"""What a platform takes by default; and what a packet has beyond the topic's own tree and the payload: its head, its
+identifier, and the name below the tree."""
 
 
 class MqttUplink:
@@ -75,6 +66,7 @@ class MqttUplink:
         self._at_once = False
         self._subscribed = 0
         self._carried = False
+        self._packet_bytes_max = PACKET_BYTES_MAX
         self.is_up = False
         self.connections = 0
         self.trouble = "not connected yet"
@@ -82,6 +74,11 @@ class MqttUplink:
         """Why the platform did not let us in, where it said so."""
 
     # -- port -----------------------------------------------------------------------------------------------
+
+    @property
+    def payload_bytes_max(self) -> int:
+        """See `ports.uplink`."""
+        return self._packet_bytes_max - len(self._root.encode()) - PACKET_FRAME
 
     async def up(self) -> None:
         """See `ports.uplink`."""
@@ -99,7 +96,6 @@ class MqttUplink:
             await self._changed.wait()
         if not self.is_up or self.connections != connection or not self._machine or not self._driver:
             raise Failed("unavailable", "the uplink is down", "it is kept and sent when the uplink is back")
-        idle = not self._machine.in_flight
         try:
             identifier = self._machine.publish(self._root + name, payload, self._driver.now())
         except ValueError as error:
@@ -107,8 +103,8 @@ class MqttUplink:
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting[identifier] = done
         self._driver.flush()
-        if idle:
-            self._driver.rearm()
+        self._machine.sending(self._driver.now())
+        self._driver.rearm()
         await done
 
     def reconnect(self) -> None:
@@ -126,48 +122,49 @@ class MqttUplink:
     async def run(self) -> None:
         """Connect for ever, until cancelled."""
         backoff, now = Backoff(self._rng), asyncio.get_running_loop().time
-        try:
-            while True:
-                self._at_once = self._carried = False
-                since = now()
-                target = self._target()
-                connect_s = min(CONNECT_S_MAX, CONNECT_ANSWERS * target.client.answer_s)
-                try:
-                    await self._connection(target, connect_s)
-                except TimeoutError:
-                    self.trouble = f"no connection to {target.host}:{target.port} within {connect_s:g} s"
-                except OSError as error:  # ssl.SSLError is one
-                    self.trouble = f"{target.host}:{target.port}: {error}"
-                backoff.ended(carried=self._carried, lasted_s=now() - since)
-                self._tell()
-                if not self._at_once:
-                    await self._pause(backoff.pause_s())
-        finally:
-            if self._driver and self._machine:
-                self._ended(self._machine.close())
+        while True:
+            self._at_once = self._carried = False
+            since = now()
+            target = self._target()
+            connect_s = min(CONNECT_S_MAX, CONNECT_ANSWERS * target.client.answer_s)
+            try:
+                await self._connection(target, connect_s)
+            except TimeoutError:
+                self.trouble = f"no connection to {target.host}:{target.port} within {connect_s:g} s"
+            except OSError as error:  # ssl.SSLError is one
+                self.trouble = f"{target.host}:{target.port}: {error}"
+            backoff.ended(carried=self._carried, lasted_s=now() - since)
+            self._tell()
+            if not self._at_once:
+                await self._pause(backoff.pause_s())
 
     async def _connection(self, target: Target, connect_s: float) -> None:
-        """One connection from the first packet to the end."""
+        """One connection from the handshake to the end. It is ours from the moment in which it is there: whatever
+        happens to it before we hear of that is heard.
+        """
         loop = asyncio.get_running_loop()
-        machine = ClientMachine(target.client, loop.time())
-        driver: StreamDriver[ClientEvent] = StreamDriver(machine, self._on_events)
-        async with asyncio.timeout(connect_s):
-            await loop.create_connection(
-                lambda: driver,
-                target.host,
-                target.port,
-                ssl=target.tls,
-                server_hostname=target.host if target.tls else None,
-            )
-        if self._at_once:  # meanwhile somebody asked for another one: the target may have changed
-            driver.abort()
-            return
-        if not driver.is_open:
-            raise ConnectionResetError("the connection was lost as soon as it was made")
-        self._machine, self._driver = machine, driver
-        driver.flush()
-        while self._driver is driver:
-            await self._changed.wait()
+        machine = ClientMachine(target.client, loop.time(), lambda: driver.progress())  # noqa: PLW0108 - it is made below
+
+        def opened() -> None:
+            machine.opened(loop.time())
+            self._machine, self._driver = machine, driver
+
+        driver: StreamDriver[ClientEvent] = StreamDriver(machine, self._on_events, opened)
+        try:
+            async with asyncio.timeout(connect_s):
+                await loop.create_connection(
+                    lambda: driver,
+                    target.host,
+                    target.port,
+                    ssl=target.tls,
+                    server_hostname=target.host if target.tls else None,
+                )
+            driver.flush()
+            while self._driver is driver and not self._at_once:  # the target may have changed during the handshake
+                await self._changed.wait()
+        finally:
+            if self._driver is driver:
+                self._ended(machine.close())
 
     async def _pause(self, seconds: float) -> None:
         """`reconnect` ends it."""
@@ -187,6 +184,7 @@ class MqttUplink:
             elif isinstance(event, Received):
                 self._listener(event.topic.removeprefix(self._root), event.payload)
             elif isinstance(event, Accepted):
+                self._packet_bytes_max = event.packet_bytes_max
                 self._subscribed = (
                     self._machine.subscribe([self._root + name for name in self._listens], driver.now())
                     if self._machine
@@ -214,15 +212,12 @@ class MqttUplink:
         done = self._waiting.pop(event.identifier, None)
         if done is None or done.done():
             return
-        if event.reason < 0x80:
+        refusal = refusal_of(event)
+        if refusal:
+            done.set_exception(refusal)
+        else:
             self._carried = True
             done.set_result(None)
-        elif event.reason in AGAIN:
-            done.set_exception(Failed("storage_full", event.detail or "the platform takes nothing now", "it is kept"))
-        else:
-            code = "not_authorized" if event.reason is Reason.NOT_AUTHORIZED else "invalid_request"
-            detail = event.detail or f"the platform refused it (0x{event.reason:02x})"
-            done.set_exception(Refused(code, detail, "look at the gateway on the platform"))
 
     def _ended(self, event: Ended) -> None:
         driver, self._driver, self._machine = self._driver, None, None

@@ -82,6 +82,10 @@ class SimulatedBuffer:
             self.dropped[each.device, each.reason] += each.count
         return [self._add(True, row.readings, row.first_ms, row.last_ms, row.body) for row in rows]
 
+    def raw_readings(self, after: Offset) -> int:
+        """See `ports.buffer`."""
+        return sum(row.readings for offset, row in self.rows.items() if offset > after and not row.sealed)
+
     def status(self) -> BufferStatus:
         """See `ports.buffer`."""
         sealed = [row for row in self.rows.values() if row.sealed]
@@ -96,6 +100,7 @@ class SimulatedBuffer:
             sealed_bytes=sum(len(row.body) for row in sealed),
             file_bytes=self._bytes(),
             used_bytes=self._bytes(),
+            free_page_bytes=0,
             free_bytes=FREE_BYTES,
             taken=self.taken,
             settled=self.settled,

@@ -17,6 +17,7 @@ class SimulatedUplink:
         self.is_up = False
         self.connections = 0
         self.held = False
+        self.payload_bytes_max = 1_000_000
         self.sent: list[tuple[str, bytes]] = []
         """Everything that was acknowledged, in order."""
         self._waiting: list[tuple[str, bytes, asyncio.Future[None]]] = []

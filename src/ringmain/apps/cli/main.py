@@ -35,6 +35,7 @@ COMMANDS = {
     "bill": Lazy("ringmain.apps.cli.bill:bill", "List bills and show one."),
     "report": Lazy("ringmain.apps.cli.report:report", "Draw the load of a device or of the whole street."),
     "simulate": Lazy("ringmain.apps.cli.simulate:simulate", "Devices that are not there, to any server."),
+    "tls": Lazy("ringmain.apps.cli.tls:tls", "The certificates of the running platform."),
     "config": Lazy("ringmain.apps.cli.config:config", "Show and check the configuration."),
     "version": Lazy("ringmain.apps.cli.version:version", "Print the version."),
 }

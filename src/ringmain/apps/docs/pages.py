@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from ringmain.apps.docs import gateways
+from ringmain.apps.docs import gateways, sparkplug
 from ringmain.apps.docs.configuration import configuration_page
 from ringmain.apps.docs.house import drawing
 from ringmain.apps.docs.reference import reference_page
@@ -28,6 +28,9 @@ def pages(root: Path) -> dict[str, Callable[[], str]]:
         "docs/architecture.md": lambda: with_tables((root / "docs/architecture.md").read_text(encoding="utf-8")),
         "docs/gateways.md": lambda: with_tables(
             (root / "docs/gateways.md").read_text(encoding="utf-8"), gateways.TABLES
+        ),
+        "docs/protocols/sparkplug.md": lambda: with_tables(
+            (root / "docs/protocols/sparkplug.md").read_text(encoding="utf-8"), sparkplug.TABLES
         ),
         "docs/adr/README.md": lambda: decisions(root / "docs/adr"),
     }

@@ -30,7 +30,8 @@ def marked(page: str) -> tuple[str, ...]:
     return tuple(found[2] for found in _MARKED.finditer(page))
 
 
-def _diagram(table: Mapping[tuple[S, E], S], first: S) -> str:
+def diagram(table: Mapping[tuple[S, E], S], first: S) -> str:
+    """A table of transitions as a Mermaid state diagram that begins in `first`."""
     lines = ["```mermaid", "stateDiagram-v2", f"    [*] --> {first.name}"]
     lines += [f"    {state.name} --> {to.name}: {event.value}" for (state, event), to in table.items()]
     left = {state for state, _ in table}
@@ -38,7 +39,8 @@ def _diagram(table: Mapping[tuple[S, E], S], first: S) -> str:
     return "\n".join([*lines, "```", ""])
 
 
-def _matrix(table: Mapping[tuple[S, E], S]) -> str:
+def matrix(table: Mapping[tuple[S, E], S]) -> str:
+    """A table of transitions as Markdown: states down, events across, `·` where there is nothing."""
     state_known, event_known = next(iter(table))
     states, events = list(type(state_known)), list(type(event_known))
     lines = [f"| | {' | '.join(event.value for event in events)} |", "|---" * (len(events) + 1) + "|"]
@@ -68,8 +70,8 @@ def _errors() -> str:
 
 
 TABLES: dict[str, Callable[[], str]] = {
-    "lifecycle": lambda: _diagram(LIFECYCLE, LifecycleState.REGISTERED) + "\n" + _matrix(LIFECYCLE),
+    "lifecycle": lambda: diagram(LIFECYCLE, LifecycleState.REGISTERED) + "\n" + matrix(LIFECYCLE),
     "permissions": _permissions,
-    "sessions": lambda: _diagram(SESSIONS, SessionState.NEVER_SEEN) + "\n" + _matrix(SESSIONS),
+    "sessions": lambda: diagram(SESSIONS, SessionState.NEVER_SEEN) + "\n" + matrix(SESSIONS),
     "errors": _errors,
 }

@@ -14,7 +14,7 @@ from ringmain.gateway.intake import Committed
 from ringmain.model.errors import Failed
 from ringmain.model.gateway import Count
 from ringmain.ports.blobs import Blobs
-from ringmain.ports.buffer import BufferStatus
+from ringmain.ports.buffer import DROPPED_LETTERS, BufferStatus
 
 log = logging.getLogger(__name__)
 
@@ -77,12 +77,14 @@ class EdgeBooks:
         for each in status.dropped:
             dropped[each.reason] += each.count
         rejected = sum(self._rejected.values())
+        # Letters that were dropped were counted when they came in; a crash may have lost that.
+        letters = max(self._dead_letters, dropped[DROPPED_LETTERS])
         rows = [
-            ("received", "", status.taken + self._dead_letters + rejected + self._lost),
+            ("received", "", status.taken + letters + rejected + self._lost),
             ("forwarded", "", status.settled),
             ("buffered", "", status.readings),
-            ("dead_letter", "", self._dead_letters),
-            *(("dropped", reason, count) for reason, count in sorted(dropped.items())),
+            ("dead_letter", "", letters - dropped[DROPPED_LETTERS]),
+            *(("dropped", reason, count) for reason, count in sorted(dropped.items()) if count),
             *((("dropped", "qos0_no_room", self._lost),) if self._lost else ()),
             *(("rejected", reason, count) for reason, count in sorted(self._rejected.items())),
             *(("sign_in_refused", code, count) for code, count in sorted(self._refused.items())),

@@ -10,19 +10,23 @@ from random import Random
 
 import msgspec
 
-from ringmain.adapters.embedded.uplink import MqttUplink, Target
+from ringmain.adapters.embedded.uplink import MqttUplink
+from ringmain.adapters.embedded.uplink_target import Target
 from ringmain.apps.edge.aggregate import EdgeAggregation
+from ringmain.apps.edge.announced import Announcements
 from ringmain.apps.edge.books import EdgeBooks
 from ringmain.apps.edge.claims import PassedOn
 from ringmain.apps.edge.membership import Membership
+from ringmain.apps.edge.parting import part_with_names
 from ringmain.apps.edge.reports import Looked, Reports
 from ringmain.gateway.broker.service import Broker
 from ringmain.gateway.connections import Connections
 from ringmain.gateway.delegated import Delegates
 from ringmain.gateway.intake import Committed, Intake, Unrecorded
-from ringmain.gateway.mqtt import MqttDoor
+from ringmain.gateway.mqtt import DeviceWills, MqttDoor
 from ringmain.gateway.pipeline import Pipeline
-from ringmain.gateway.translate.json_telemetry import JsonTelemetry
+from ringmain.gateway.translate.telemetry import TelemetryTranslator
+from ringmain.model.device import Principal
 from ringmain.model.errors import Failed, Refused
 from ringmain.model.gateway import GatewaySettings, Roster
 from ringmain.model.ids import DeviceKey
@@ -43,9 +47,6 @@ LISTENS = ("settings", "roster", "claims/answers")
 CONNECTIONS_MAX = 4_096
 """Local meters at a time; a data concentrator of a large block serves some 2,000."""
 
-SLEEP_S_MAX = 30 * 86_400
-"""A meter may announce to be away for a month at most, as on the platform."""
-
 Dial = Callable[[GatewaySettings], Target]
 """Where the uplink goes under these settings, and with which keys."""
 
@@ -57,10 +58,6 @@ class EdgeStores(msgspec.Struct, frozen=True):
     blobs: Blobs
     presence: Presence
     limits: Callable[[GatewaySettings], None]
-
-
-class _Status(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    sleep_s: int
 
 
 class EdgeHouse:
@@ -78,7 +75,9 @@ class EdgeHouse:
         self.connections = Connections()
         self.delegates = Delegates(clock.now_ms)
         self.settings = SettingsKeeper(stores.blobs, clock, self._apply)
-        self.roster = RosterKeeper(stores.blobs, membership.tenant, self._take_roster)
+        self.roster = RosterKeeper(
+            stores.blobs, membership.tenant, membership.device, take=self._take_roster, renaming=self._part
+        )
         self.uplink = MqttUplink(
             lambda: dial(self.settings.settings),
             f"devices/{membership.device}/",
@@ -98,7 +97,7 @@ class EdgeHouse:
             self.forwarding.lanes,
             self.settings.settings,
             free=self.forwarding.free,
-            gather=self.forwarding.gather,
+            gathering=self.forwarding.gathering,
             notice=self.forwarding.notice,
         )
         self.intake = Intake(
@@ -112,10 +111,10 @@ class EdgeHouse:
         self.sessions = Sessions(stores.presence, clock)
         self.pipeline = Pipeline(
             self.intake,
-            JsonTelemetry(),
+            TelemetryTranslator(),
             self.connections,
             on_admitted=lambda _: None,
-            on_status=self._status_said,
+            on_status=Announcements(self.sessions, clock).said,
             on_received=self.books.received,
         )
         self.aggregation = EdgeAggregation(self.pipeline, self.delegates, clock)
@@ -168,6 +167,7 @@ class EdgeHouse:
 
     def mqtt_door(self, tasks: asyncio.TaskGroup) -> MqttDoor:
         """The door of the local meters; its sign-ins run in `tasks`."""
+        self.broker.on_will = DeviceWills(self.pipeline, self.broker, _nobody, tasks).take
         return MqttDoor(
             authenticator=self.delegates,
             provisioner=self.claims,
@@ -185,8 +185,9 @@ class EdgeHouse:
         )
 
     async def close(self) -> None:
-        """Make durable what was accepted."""
+        """Make durable what was accepted, and seal it: sealed rows need no names, whoever opens the buffer next."""
         await self.intake.drain()
+        await self.keeper.close()
         try:
             await self.books.keep()
         except Failed as failed:
@@ -226,6 +227,9 @@ class EdgeHouse:
                     connection.reauthorise(principal)
         self.reports.due()
 
+    async def _part(self) -> None:
+        await part_with_names(self.intake, self.stores.buffer, self.keeper, self.aggregation)
+
     def _uplink_changed(self) -> None:
         self.reports.uplink_changed()
         if self.uplink.is_up:
@@ -243,10 +247,7 @@ class EdgeHouse:
         self.books.committed(news)
         self.aggregation.committed(news.batch)
 
-    def _status_said(self, device: DeviceKey, payload: bytes) -> None:
-        try:
-            status = msgspec.json.decode(payload, type=_Status)
-        except msgspec.DecodeError:
-            return
-        if 0 < status.sleep_s <= SLEEP_S_MAX:
-            self.sessions.sleeping(device, self.clock.now_ms() + status.sleep_s * 1000)
+
+async def _nobody(_: DeviceKey) -> Principal | None:
+    """Whose will it is that comes after its connection: none is put off here, for no session outlives its own."""
+    return None

@@ -23,7 +23,9 @@ from cryptography.hazmat.primitives.serialization import (
 from cryptography.x509.oid import NameOID
 
 from ringmain.adapters.embedded.blobs import write_durably
-from ringmain.adapters.embedded.uplink import MqttUplink, Target
+from ringmain.adapters.embedded.uplink import MqttUplink
+from ringmain.adapters.embedded.uplink_target import Target
+from ringmain.apps.edge.binding import refuse_leftovers
 from ringmain.apps.edge.membership import Membership, files_in
 from ringmain.model.errors import Failed, Refused
 from ringmain.model.ids import DeviceId, TenantId
@@ -59,8 +61,10 @@ def join(directory: Path, host: str, port: int, ca: Path, claim: str) -> Members
         raise Refused(
             "already_exists",
             f"the gateway in {directory} has joined a platform already; nothing was changed",
-            f"to join another one, take a new directory, or remove {files.membership.parent} (its buffer stays)",
+            f"to join another one, take a new directory; or stop it, then remove {files.membership.parent} and"
+            " `documents` (its buffer stays, and is sealed)",
         )
+    refuse_leftovers(directory)
     files.key.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     key = _key(files.key)
     try:

@@ -20,8 +20,9 @@ from ringmain import __version__
 from ringmain.adapters.embedded.blobs import EmbeddedBlobs
 from ringmain.adapters.embedded.buffer import EmbeddedBuffer
 from ringmain.adapters.embedded.clock import EmbeddedClock
-from ringmain.adapters.embedded.uplink import Target
+from ringmain.adapters.embedded.uplink_target import Target
 from ringmain.apps.config import Config
+from ringmain.apps.edge.binding import BUFFER, DOCUMENTS, bind, owner_of
 from ringmain.apps.edge.compose import Dial, EdgeHouse, EdgeStores
 from ringmain.apps.edge.membership import Membership, files_in, load
 from ringmain.apps.edge.presence import EdgePresence
@@ -71,11 +72,11 @@ def run(config: Config) -> int:
 
 @contextlib.asynccontextmanager
 async def _stores(directory: Path) -> AsyncIterator[EdgeStores]:
-    buffer = await EmbeddedBuffer.open(directory / "buffer.sqlite")
+    buffer = await EmbeddedBuffer.open(directory / BUFFER)
     try:
         yield EdgeStores(
             buffer,
-            EmbeddedBlobs(directory / "documents"),
+            EmbeddedBlobs(directory / DOCUMENTS),
             EdgePresence(),
             lambda settings: buffer.limit(settings.buffer_bytes_max, settings.free_bytes_min),
         )
@@ -119,6 +120,7 @@ async def _serve(config: Config, membership: Membership, listening: _Listening) 
     )
     async with _stores(directory) as stores:
         rng = Random()  # noqa: S311 - jitter, no secret
+        await bind(stores.blobs, owner_of(membership, files_in(directory).ca))
         dial = dialling(directory, membership)
         house = await EdgeHouse(membership, stores, EmbeddedClock(), rng, dial, limits).open()
         gc.freeze()
@@ -170,10 +172,7 @@ async def _listen(
 def _announce(directory: Path, membership: Membership, config: Config, listening: _Listening) -> None:
     """Say that the doors are open: to programs in `ports.json`, to people on standard output."""
     ports, edge = listening.ports(), config.edge
-    path = directory / "ports.json"
-    beside = path.with_suffix(".new")
-    beside.write_bytes(msgspec.json.encode(ports))
-    beside.replace(path)
+    _write_ports(directory / "ports.json", ports)
     lines = [
         f"Ringmain {__version__} edge gateway {membership.tenant}/{membership.device}; its data is in {directory}",
         f"  MQTT           mqtt://{edge.host}:{ports['mqtt']}",
@@ -182,3 +181,16 @@ def _announce(directory: Path, membership: Membership, config: Config, listening
         "  Ctrl-C ends it; everything acknowledged is on disk. `ringmain edge status` tells how it is.",
     ]
     print("\n".join(lines), flush=True)  # noqa: T201 - the banner
+
+
+def _write_ports(path: Path, ports: dict[str, int]) -> None:
+    """On a disk without room the doors are open all the same; what an ended process left there is not true any more."""
+    beside = path.with_suffix(".new")
+    try:
+        path.unlink(missing_ok=True)
+        beside.write_bytes(msgspec.json.encode(ports))
+        beside.replace(path)
+    except OSError as error:
+        log.warning("%s could not be written: %s; the doors are open on the ports that follow", path, error)
+        with contextlib.suppress(OSError):
+            beside.unlink(missing_ok=True)

@@ -29,6 +29,11 @@ SMALL_PAGE = 1_000
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
+SETTLE_S = 30.0
+"""How long what is missing may take to appear: three times what a window that was just revised waits for its next
+revision (`services.aggregation`).
+"""
+
 RETRY_S = 0.1
 """Pause before looking again: what was acknowledged is durable at once, and queryable when the store has read it."""
 
@@ -195,7 +200,7 @@ def _arguments(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--flat-bill", type=int, required=True, help="number of the bill at the flat price")
     parser.add_argument("--tou-bill", type=int, required=True, help="number of the bill at the time-of-use prices")
     parser.add_argument("--resent-max", type=int, default=0, help="rows that may have been sent more than once")
-    parser.add_argument("--settle-s", type=float, default=10.0, help="how long missing readings may take to appear")
+    parser.add_argument("--settle-s", type=float, default=SETTLE_S, help="how long missing readings may take to appear")
     return parser.parse_args(argv)
 
 

@@ -3,6 +3,7 @@
 from ringmain.apps.observe import Metrics
 from ringmain.gateway.connections import Connections
 from ringmain.gateway.intake import Committed
+from ringmain.gateway.translate.sparkplug_counted import Counted
 from ringmain.model.ids import Offset
 from ringmain.ports.timeseries import Appended
 from ringmain.protocols.mqtt.events import Closed
@@ -64,6 +65,10 @@ class Books:
     def message_dropped(self, reason: str) -> None:
         """A message did not reach a session: its queue is full, it expired, its subscriber does not read."""
         self._metrics.messages_dropped.of(reason).inc()
+
+    def sparkplug(self, what: Counted, count: int) -> None:
+        """Of Sparkplug: what was left out, asked for, or forgotten."""
+        self._metrics.sparkplug.of(what.value).inc(count)
 
     def closed(self, event: Closed) -> None:
         """A connection ended; if the peer broke the standard, that is counted."""

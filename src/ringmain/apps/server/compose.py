@@ -7,7 +7,7 @@ the stores with itself.
 import asyncio
 import logging
 from collections.abc import Coroutine, Sequence
-from typing import Self
+from typing import Any, Self
 
 import msgspec
 
@@ -33,16 +33,19 @@ from ringmain.apps.server.gateways import GatewayRooms
 from ringmain.apps.server.identity import Identity
 from ringmain.apps.server.provisioning import ClaimDesk
 from ringmain.apps.server.stores import MAINTAINED_SIZES, Stores
+from ringmain.apps.server.tls import ServerTls
+from ringmain.gateway.broker.access import DEVICE
 from ringmain.gateway.connections import Connections
 from ringmain.gateway.http import TELEMETRY
 from ringmain.gateway.mqtt import MqttDoor
+from ringmain.gateway.mqtt_connection import MqttConnection
+from ringmain.gateway.route import Purpose
 from ringmain.metering.analytics import Analytics
 from ringmain.metering.billing import Billing
 from ringmain.metering.documents import Documents
 from ringmain.metering.street import Street
 from ringmain.model.device import PERMISSIONS, Device, LifecycleState, Principal, Telemetry
 from ringmain.model.errors import Failed, Refused
-from ringmain.model.gateway import GATEWAY_PROFILE
 from ringmain.model.ids import DEFAULT_TENANT, DeviceKey, Offset
 from ringmain.model.site import Site
 from ringmain.ports.clock import Clock
@@ -56,6 +59,7 @@ from ringmain.services.lifecycle.claims import Claims, OnRedeemed
 from ringmain.services.lifecycle.service import Lifecycle
 from ringmain.services.lifecycle.tokens import TokenDigest
 from ringmain.services.sessions.service import Sessions
+from ringmain.transports.stream import StreamDriver
 
 log = logging.getLogger(__name__)
 
@@ -66,6 +70,9 @@ CATCH_UP_S = 600.0
 
 SLEEP_S_MAX = 30 * 86_400
 """A device may announce to be away for a month at most."""
+
+REVOKED_S_MAX = 0.8
+"""For the goodbye to a client whose certificate was revoked; within a second it is gone."""
 
 RELEASE_AGAIN_S = 1.0
 """After an activation the last quarantined readings are still on their way through the log: look again so often."""
@@ -78,7 +85,9 @@ class _Status(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class House:
     """The platform without its listeners."""
 
-    def __init__(self, config: Config, identity: Identity, stores: Stores, clock: Clock) -> None:
+    def __init__(
+        self, config: Config, identity: Identity, stores: Stores, clock: Clock, tls: ServerTls | None = None
+    ) -> None:
         self.config = config
         self.clock = clock
         self.stores = stores
@@ -94,6 +103,9 @@ class House:
         self.connections = Connections()
         self.tokens = TokenDigest(identity.pepper)
         self.issue = Issuer(identity.ca)
+        self.tls = tls
+        if tls:
+            tls.on_revoked = self._certificates_revoked
         self.on_redeemed: list[OnRedeemed] = []
         self.started_s = self.clock.monotonic_s()
         self.broken: asyncio.Event = asyncio.Event()
@@ -160,7 +172,8 @@ class House:
         )
 
     def _wire_front(self) -> None:
-        self.claim_desk = ClaimDesk(self.claims, self.connections, self.issue.ca_pem)
+        anchors = self.tls.anchors if self.tls else lambda: self.issue.ca_pem
+        self.claim_desk = ClaimDesk(self.claims, self.connections, anchors)
         self.front = Front(
             self.config,
             self.stores,
@@ -173,6 +186,7 @@ class House:
             self.claim_desk,
             self.clock,
             self,
+            self.tls,
             self.zones.note,
         )
         self.intake, self.pipeline, self.telemetry = self.front.intake, self.front.pipeline, self.front.telemetry
@@ -225,12 +239,14 @@ class House:
             maintained_sizes=MAINTAINED_SIZES,
             replay=self.replay,
             telemetry=self.telemetry,
+            tls_reload=self.tls.reload if self.tls else None,
             addresses=tuple(addresses),
         )
 
     async def close(self) -> None:
         """Make durable what was accepted, store it, and release every file."""
         self.draining = True
+        self.front.goodbye()
         await self.intake.drain()
         try:
             await self.ingestion.finish()
@@ -290,12 +306,25 @@ class House:
             self.connections.cut(device.key, refused)
         elif device.state is LifecycleState.DECOMMISSIONED:
             self.connections.cut(device.key, Refused("device_not_active", f"device {device.id} is {device.state}"))
-            self.broker.forget(device.tenant, f"device/{device.key}")
+            self.broker.forget(device.tenant, f"{DEVICE}{device.key}")
         elif not PERMISSIONS[device.state].connect:
             code = "device_suspended" if device.state is LifecycleState.SUSPENDED else "device_not_active"
             self.connections.cut(device.key, Refused(code, f"device {device.id} is {device.state}"))
         elif PERMISSIONS[before].telemetry is Telemetry.QUARANTINED:
             self._tasks.create_task(self._release(device))
+
+    def _certificates_revoked(self, drivers: Sequence[StreamDriver[Any]]) -> None:
+        """Connections whose certificate is on a new list: whoever has signed in hears why, and nobody stays because it
+        does not listen.
+        """
+        refused = Refused("bad_credentials", "the client certificate was revoked", "sign in with another one")
+        ended = set(drivers)
+        for connection in self.connections.all():
+            if isinstance(connection, MqttConnection) and connection.driver in ended:
+                connection.cut(refused)
+        for driver in drivers:
+            driver.close()
+            asyncio.get_running_loop().call_later(REVOKED_S_MAX, driver.abort)
 
     async def _release(self, device: Device) -> None:
         """A device became active: its connections write to the store from now on, and what waited follows. What lies
@@ -342,8 +371,11 @@ class House:
         profile = await self.directory.profile(device.tenant, device.profile) if device else None
         if device is None or profile is None:
             raise Refused("not_found", "the device of this dead letter is not known", "it stays where it is")
-        topic = letter.topic.encode() if device.profile == GATEWAY_PROFILE else TELEMETRY
-        answer = await self.telemetry.take(Principal(device, profile), letter.payload, topic)
+        principal, topic = Principal(device, profile), letter.topic.encode()
+        # A chunk's letter has the topic of its gateway, and readings of the device as plain telemetry.
+        if self.pipeline.route(principal, topic).purpose is Purpose.REJECT:
+            topic = TELEMETRY
+        answer = await self.telemetry.take(principal, letter.payload, topic)
         return Replayed(answer.received, answer.accepted, answer.rejected, answer.dead_lettered)
 
     async def watch(self) -> None:

@@ -4,13 +4,23 @@ thing a user hears of, and they start to accept when the house is ready.
 
 import contextlib
 import socket
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 
 import uvicorn
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ringmain.apps.config import Config
+from ringmain.apps.server.websocket_server import StreamWebSocket
 from ringmain.apps.sockets import BACKLOG, tcp_socket
+
+MQTT_PATH = "/mqtt"
+"""Where MQTT clients look for a WebSocket unless they are told otherwise."""
+
+MQTT_SUBPROTOCOL = "mqtt"
+"""[MQTT-6.0.0-3], 3.1.1 and 5 alike. `mqttv3.1` is another protocol, which is not spoken here."""
+
+FIXED_HEADER_BYTES_MAX = 5
+"""MQTT 5 §2.1: the type and at most four bytes of length, before what `packet_bytes_max` bounds at the least."""
 
 
 class Sockets:
@@ -55,13 +65,28 @@ class EmbeddedUvicorn(uvicorn.Server):
         yield
 
 
-def http_server(app: ASGIApp) -> EmbeddedUvicorn:
-    """A server for the API and the HTTP door; start it with `serve(sockets=[...])`."""
+def with_websockets(app: ASGIApp, websockets: Mapping[str, ASGIApp]) -> ASGIApp:
+    """The app, and at each path of `websockets` another one, which gets everything that comes there."""
+
+    async def at_path(scope: Scope, receive: Receive, send: Send) -> None:
+        await websockets.get(scope.get("path", ""), app)(scope, receive, send)
+
+    return at_path
+
+
+def http_server(app: ASGIApp, *, packet_bytes_max: int) -> EmbeddedUvicorn:
+    """A server for the API, the HTTP door and the WebSockets of MQTT; start it with `serve(sockets=[...])`. A message
+    of a WebSocket is as large as the largest packet at most, and is refused (1009) by its header: one that holds more
+    than that is a client's own choice, which may cut its stream into frames anywhere.
+    """
     return EmbeddedUvicorn(
         uvicorn.Config(
             app,
             http="httptools",
-            ws="none",
+            ws=StreamWebSocket,
+            ws_max_size=packet_bytes_max + FIXED_HEADER_BYTES_MAX,
+            ws_per_message_deflate=False,
+            ws_ping_interval=None,
             lifespan="off",
             log_config=None,
             access_log=False,

@@ -7,12 +7,15 @@ from typing import Protocol
 import msgspec
 
 from ringmain.apps.config import Config
+from ringmain.apps.config_error import ConfigError
 from ringmain.apps.server.announced import AnnouncedRegistry
 from ringmain.apps.server.books import Books
 from ringmain.apps.server.gateways import GatewayRooms
 from ringmain.apps.server.provisioning import ClaimDesk
 from ringmain.apps.server.stores import Stores
+from ringmain.apps.server.tls import ServerTls
 from ringmain.gateway.authenticate import Authenticator, OpenSignIn, SignIn
+from ringmain.gateway.broker.message import Message
 from ringmain.gateway.broker.service import Broker
 from ringmain.gateway.connections import Connections
 from ringmain.gateway.http import HttpTelemetry
@@ -20,8 +23,13 @@ from ringmain.gateway.intake import Intake
 from ringmain.gateway.mqtt import DeviceWills, MqttDoor
 from ringmain.gateway.pipeline import Pipeline
 from ringmain.gateway.route import Purpose
+from ringmain.gateway.translate.decoded import DecodedTelemetry
+from ringmain.gateway.translate.decoder_files import Decoders
+from ringmain.gateway.translate.decoder_paths import DecoderError
 from ringmain.gateway.translate.gateway_claims import GatewayClaims
-from ringmain.gateway.translate.json_telemetry import JsonTelemetry
+from ringmain.gateway.translate.sparkplug import SparkplugTelemetry
+from ringmain.gateway.translate.sparkplug_host import SparkplugHost
+from ringmain.gateway.translate.telemetry import TelemetryTranslator
 from ringmain.model.device import Device, Principal
 from ringmain.model.errors import Failed
 from ringmain.model.ids import DeviceKey, TenantId
@@ -65,6 +73,7 @@ class Front:
         claim_desk: ClaimDesk,
         clock: Clock,
         news: News,
+        tls: ServerTls | None,
         on_admitted: Callable[[Device], None],
     ) -> None:
         self._config = config
@@ -77,14 +86,18 @@ class Front:
         self._clock = clock
         self._claim_desk = claim_desk
         self.tasks: asyncio.TaskGroup | None = None
+        self._on_admitted = on_admitted
+        self._announced: set[TenantId] = set()
         self.intake = Intake(stores.queue, clock, books.committed, news.log_broken)
         self.broker = Broker(
             self.intake, clock, queue_max=config.mqtt.session_queue_max, on_dropped=books.message_dropped
         )
-        self.authenticator = Authenticator(stores.credentials, registry, stores.directory, tokens, clock)
+        self.host = SparkplugHost(config.mqtt.sparkplug_host, self._say, books.sparkplug)
+        self.authenticator = Authenticator(stores.credentials, registry, stores.directory, tokens, clock, tls)
+        translator = TelemetryTranslator()
         self.pipeline = Pipeline(
             self.intake,
-            JsonTelemetry(),
+            translator,
             connections,
             lanes=gateways.lanes,
             translators={
@@ -93,7 +106,16 @@ class Front:
                     lambda gateway, payload: claim_desk.passed_on(gateway.key, payload, self._running())
                 ),
             },
-            on_admitted=on_admitted,
+            decoders=decoders_of(config),
+            decoded=DecodedTelemetry(translator.arrivals, gateways.lanes, gateways.service.standings, gateways.seen),
+            sparkplug=SparkplugTelemetry(
+                self.host,
+                gateways.service.standings,
+                gateways.lanes,
+                on_seen=gateways.seen,
+                on_gone=lambda _node, _devices: None,  # they are missed when they are due, as any device is
+            ),
+            on_admitted=self._admitted,
             on_status=news.status_said,
             on_received=books.received,
         )
@@ -167,6 +189,20 @@ class Front:
             session_expiry_s_max=mqtt.session_expiry_s_max,
         )
 
+    def _admitted(self, device: Device) -> None:
+        """Somebody of a tenant is there: its Sparkplug nodes may know that their host is."""
+        if device.tenant not in self._announced:
+            self._announced.add(device.tenant)
+            self.host.announce([device.tenant], self._clock.now_ms())
+        self._on_admitted(device)
+
+    def _say(self, tenant: TenantId, topic: str, payload: bytes, qos: int, retain: bool) -> None:  # noqa: FBT001
+        self.broker.publish(tenant, Message(topic, payload, qos, retain))
+
+    def goodbye(self) -> None:
+        """What is said before the last commit."""
+        self.host.withdraw(self._clock.now_ms())
+
     async def _principal_of(self, key: DeviceKey) -> Principal | None:
         device = await self._registry.by_key(key)
         profile = await self._stores.directory.profile(device.tenant, device.profile) if device else None
@@ -176,3 +212,16 @@ class Front:
         if self.tasks is None:
             raise Failed("unavailable", "the doors are not open yet", "try again later")
         return self.tasks
+
+
+def decoders_of(config: Config) -> Decoders:
+    """The operator's own are read now: with one that can not be used, the platform does not start."""
+    decoders = Decoders(config.mqtt.decoders_dir)
+    if config.mqtt.decoders_dir:
+        try:
+            decoders.check()
+        except DecoderError as error:
+            raise ConfigError(
+                f"{error} - in `$.mqtt.decoders_dir`", "docs/protocols/decoders.md says what a decoder may say"
+            ) from error
+    return decoders

@@ -50,11 +50,12 @@ class GatewayRooms:
             is_there=lambda gateway: bool(connections.of(gateway)),
         )
         self.translators: dict[Purpose, Translator] = {
-            Purpose.CHUNKS: BulkTelemetry(self.service.standings, self.lanes, self._seen),
+            Purpose.CHUNKS: BulkTelemetry(self.service.standings, self.lanes, self.seen),
             Purpose.REPORT: GatewayReports(self.service.reported),
         }
 
-    def _seen(self, gateway: Device, devices: Sequence[Standing]) -> None:
+    def seen(self, gateway: Device, devices: Sequence[Standing]) -> None:
+        """Something came of these through that gateway."""
         those = [(it.device.key, it.profile.expected_interval_s) for it in devices]
         self._sessions.through(gateway.id, those, self._clock.now_ms())
 

@@ -16,16 +16,19 @@ import uvloop
 from ringmain import __version__
 from ringmain.adapters.embedded.clock import EmbeddedClock
 from ringmain.apps.config import Config
-from ringmain.apps.lifetime import start_anew, stop_asked, until
+from ringmain.apps.lifetime import start_anew, stop_asked, until, when_hung_up
 from ringmain.apps.logs import configure_logging
 from ringmain.apps.ownership import own
 from ringmain.apps.server.api.app import api
 from ringmain.apps.server.compose import House
-from ringmain.apps.server.doors import Sockets, http_server
+from ringmain.apps.server.doors import MQTT_PATH, MQTT_SUBPROTOCOL, Sockets, http_server, with_websockets
 from ringmain.apps.server.identity import Identity, load_or_create
 from ringmain.apps.server.stores import open_stores
+from ringmain.apps.server.tls import ServerTls
+from ringmain.apps.server.tls_files import TlsFiles
 from ringmain.apps.sockets import BACKLOG, unix_socket
-from ringmain.transports.ssl_context import server_context
+from ringmain.ports.clock import Clock
+from ringmain.transports.websocket import WebSocketEndpoint
 
 log = logging.getLogger(__name__)
 
@@ -54,22 +57,30 @@ async def _serve(config: Config, identity: Identity, sockets: Sockets) -> bool:
     loop = asyncio.get_running_loop()
     stop = stop_asked()
     clock = EmbeddedClock()
-    house = await House(config, identity, await open_stores(config, clock), clock).open(identity)
+    tls = _tls(config, identity, clock)
+    house = await House(config, identity, await open_stores(config, clock), clock, tls).open(identity)
     gc.freeze()
     gc.set_threshold(100_000, 50, 50)
     ports = sockets.ports()
-    server = http_server(api(house.context(_addresses(config, ports))))
     try:
         async with asyncio.TaskGroup() as tasks:
             running = [tasks.create_task(work, name=name) for name, work in house.work()]
             door = house.mqtt_door(tasks)
+            websockets = {MQTT_PATH: WebSocketEndpoint(door.protocol, MQTT_SUBPROTOCOL)}
+            app = with_websockets(api(house.context(_addresses(config, ports))), websockets)
+            server = http_server(app, packet_bytes_max=config.mqtt.packet_bytes_max)
             running.append(tasks.create_task(house.release_left_behind(), name="left-behind"))
             local = unix_socket(config.socket_path)
-            tls = server_context(identity.cert_path, identity.key_path, identity.ca_path)
+            running.append(tasks.create_task(tls.run(), name="tls"))
+            when_hung_up(tls.ask)
             listeners = [
                 await loop.create_server(door.protocol, sock=sockets.mqtt, backlog=BACKLOG),
                 await loop.create_server(
-                    door.protocol, sock=sockets.mqtts, backlog=BACKLOG, ssl=tls, ssl_handshake_timeout=TLS_HANDSHAKE_S
+                    tls.watched(door.protocol),
+                    sock=sockets.mqtts,
+                    backlog=BACKLOG,
+                    ssl=tls.context,
+                    ssl_handshake_timeout=TLS_HANDSHAKE_S,
                 ),
             ]
             doors = [door]
@@ -105,11 +116,27 @@ async def _serve(config: Config, identity: Identity, sockets: Sockets) -> bool:
     return house.broken.is_set()
 
 
+def _tls(config: Config, identity: Identity, clock: Clock) -> ServerTls:
+    """The listener's TLS as configured: the operator's files, and where there are none the installation's own."""
+
+    def named(path: str) -> Path | None:
+        return Path(path).expanduser() if path else None
+
+    files = TlsFiles(
+        named(config.tls.certificate) or identity.cert_path,
+        named(config.tls.key) or identity.key_path,
+        named(config.tls.client_ca),
+        named(config.tls.crl),
+    )
+    return ServerTls(files, identity.ca, clock, required=config.mqtt.tls_client_certificate == "required")
+
+
 def _addresses(config: Config, ports: dict[str, int]) -> tuple[tuple[str, str], ...]:
     found = [
         ("HTTP API", f"http://{config.http.host}:{ports['http']}/api/v1"),
         ("MQTT", f"mqtt://{config.mqtt.host}:{ports['mqtt']}"),
         ("MQTT over TLS", f"mqtts://{config.mqtt.tls_host}:{ports['mqtts']}"),
+        ("MQTT WebSocket", f"ws://{config.http.host}:{ports['http']}{MQTT_PATH}"),
     ]
     if "open_mqtt" in ports:
         found.append(("MQTT, OPEN", f"mqtt://{config.mqtt.open_host}:{ports['open_mqtt']}"))
@@ -125,7 +152,10 @@ def _announce(config: Config, identity: Identity, ports: dict[str, int]) -> None
     lines = [f"Ringmain {__version__} is up; its data is in {_shown(config.storage_dir)}"]
     lines += [f"  {what:<14} {where}" for what, where in _addresses(config, ports)]
     lines.append(f"  admin token    {_shown(identity.admin_token_path)}")
-    lines.append(f"  CA certificate {_shown(identity.ca_path)}   (pin MQTT clients to it)")
+    if config.tls.certificate:
+        lines.append(f"  certificate    {_shown(Path(config.tls.certificate))}   (MQTT over TLS)")
+    else:
+        lines.append(f"  CA certificate {_shown(identity.ca_path)}   (pin MQTT clients to it)")
     lines.append("  Ctrl-C ends it; everything acknowledged is on disk.")
     print("\n".join(lines), flush=True)  # noqa: T201 - the banner
 

@@ -6,6 +6,7 @@ or to a gateway, which publishes it to `devices/{id}/claims` and hears the answe
 
 import asyncio
 import logging
+from collections.abc import Callable
 from typing import Annotated, TypeVar
 
 import msgspec
@@ -56,7 +57,7 @@ class _PassedAnswer(msgspec.Struct, frozen=True):
 class ClaimDesk:
     """The `Provisioner` of the platform."""
 
-    def __init__(self, claims: Claims, connections: Connections, ca_pem: str) -> None:
+    def __init__(self, claims: Claims, connections: Connections, ca_pem: Callable[[], str]) -> None:
         self._claims = claims
         self._connections = connections
         self._ca_pem = ca_pem
@@ -75,7 +76,7 @@ class ClaimDesk:
             device.id,
             device.state,
             provisioned.token,
-            self._ca_pem,
+            self._ca_pem(),
             pem_of(certificate.der) if certificate else "",
         )
 

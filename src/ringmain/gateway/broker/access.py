@@ -13,6 +13,7 @@ from typing import Protocol
 
 import msgspec
 
+from ringmain.gateway.route import notices_of
 from ringmain.model.device import Principal
 from ringmain.model.ids import TenantId
 from ringmain.ports.credentials import Role
@@ -47,6 +48,9 @@ class Access(Protocol):
         ...
 
 
+DEVICE = "device/"
+"""How the owner of a device's sessions begins; the registry's key follows."""
+
 SHORT = {
     "v1/devices/me/telemetry": "telemetry",
     "v1/devices/me/attributes": "attributes",
@@ -77,6 +81,8 @@ def canonical(device_id: str, topic: str) -> str:
     """The place of a topic that a device publishes on in its tenant's tree."""
     if name := SHORT.get(topic):
         return f"devices/{device_id}/{name}"
+    if topic.startswith("telemetry/"):
+        return f"devices/{device_id}/{topic}"
     for theirs, ours in _SAID.items():
         if topic.startswith(theirs):
             return f"devices/{device_id}/{ours}{topic[len(theirs) :]}"
@@ -89,9 +95,10 @@ class DeviceAccess:
     def __init__(self, principal: Principal) -> None:
         self.principal = principal
         self.tenant = principal.device.tenant
-        self.owner = f"device/{principal.device.key}"
+        self.owner = f"{DEVICE}{principal.device.key}"
+        self._id = principal.device.id
         self._own = f"devices/{principal.device.id}/"
-        self._notices = ("errors", "lifecycle", "settings", "roster", "claims/answers")
+        self._notices = notices_of(principal.device)
 
     def publishes(self, topic: str) -> Reason | None:
         """See `Access`; of a topic as `canonical` has it."""
@@ -103,6 +110,8 @@ class DeviceAccess:
             return Grant(pattern)
         if pattern in self._notices:
             return Grant(self._own + pattern)
+        if self._is_told(pattern):
+            return Grant(pattern)
         for theirs, ours in _HEARD.items():
             if pattern == theirs or (theirs.endswith("/") and pattern.startswith(theirs)):
                 return Grant(self._own + ours + pattern[len(theirs) :], self._own + ours, theirs)
@@ -110,7 +119,16 @@ class DeviceAccess:
 
     def receives(self, topic: str) -> bool:
         """See `Access`."""
-        return topic.startswith(self._own)
+        return topic.startswith(self._own) or self._is_told(topic)
+
+    def _is_told(self, pattern: str) -> bool:
+        """Whether it reaches no further than what a Sparkplug host says to this node, and of itself."""
+        levels = pattern.split("/")
+        if levels[0] != "spBv1.0" or len(levels) < 3:
+            return False
+        if levels[1] == "STATE":
+            return True
+        return len(levels) >= 4 and levels[2] in ("NCMD", "DCMD") and levels[3] == self._id
 
 
 PLAIN = "apps/"

@@ -8,10 +8,11 @@ its own, and a message does not know any other.
 
 import asyncio
 import heapq
+import itertools
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from ringmain.gateway.broker.access import Access
+from ringmain.gateway.broker.access import DEVICE, Access
 from ringmain.gateway.broker.message import (
     COUNTED,
     QUEUED,
@@ -81,6 +82,7 @@ class Broker:
         self._realms: dict[TenantId, Realm] = {}
         self._sessions: dict[Key, Session] = {}
         self._due: list[tuple[int, int, Session]] = []
+        self._looks = itertools.count()
         self._number = 0
         self.on_will: Callable[[Session, Message], bool] | None = None
         """Takes the wills of those whose messages are judged elsewhere; whether it has."""
@@ -88,7 +90,9 @@ class Broker:
     # -- start and time -------------------------------------------------------------------------------------
 
     async def load(self, queue: Queue) -> None:
-        """Read back what was kept. Whoever was connected is gone since now, and its will with it."""
+        """Read back what was kept. Whoever was connected is gone since now; its will comes with the next `tick`, when
+        everybody who has subscribed is here again.
+        """
         now_ms = self._clock.now_ms()
         by_number: dict[int, Session] = {}
         for key, value in await queue.records(SESSIONS):
@@ -157,7 +161,7 @@ class Broker:
         self._intake.record({session.record_key: session.record()}, then)
 
     def _look_at(self, session: Session, due_ms: int) -> None:
-        heapq.heappush(self._due, (due_ms, id(session), session))
+        heapq.heappush(self._due, (due_ms, next(self._looks), session))
 
     # -- sessions -------------------------------------------------------------------------------------------
 
@@ -247,6 +251,7 @@ class Broker:
         delay_s = min(will.delay_s, session.expiry_s)
         session.will_due_ms = now_ms + delay_s * 1000
         if delay_s:
+            session.access = None  # who it is and what it may do is asked anew then
             self._look_at(session, session.will_due_ms)
         else:
             self._publish_will(session)
@@ -271,18 +276,15 @@ class Broker:
         """Add subscriptions, each with its retain handling (§3.8.3.1). `then` is called when they are durable where
         they have to be; the retained messages follow it.
         """
-        tree = self.realm(session.tenant).subscriptions
         retained: list[tuple[Held, Message]] = []
+        before = {held.asked: session.held.get(held.asked) for held, _ in asked}
         for held, handling in asked:
             is_new = held.asked not in session.held
-            if not is_new:
-                tree.remove(session, session.held[held.asked])
-            session.held[held.asked] = held
-            tree.add(session, held)
+            self._hold(session, held.asked, held)
             if not held.group and (handling == 0 or (handling == 1 and is_new)):
                 retained += [(held, each) for each in self.realm(session.tenant).retained.match(held.filter)]
         if session.is_kept and asked:
-            self._record(session, then)
+            self._record(session, lambda failed: self._changed(session, before, failed, then))
         else:
             then(None)
         now_ms = self._clock.now_ms()
@@ -305,16 +307,37 @@ class Broker:
         self, session: Session, filters: Sequence[str], then: Callable[[Failed | None], None]
     ) -> list[bool]:
         """Take subscriptions away; which of them there were."""
-        tree = self.realm(session.tenant).subscriptions
-        found = [session.held.pop(each, None) for each in filters]
-        for held in found:
-            if held:
-                tree.remove(session, held)
+        before = {each: session.held.get(each) for each in filters}
+        found = [session.held.get(each) is not None and self._hold(session, each, None) for each in filters]
         if session.is_kept and any(found):
-            self._record(session, then)
+            self._record(session, lambda failed: self._changed(session, before, failed, then))
         else:
             then(None)
-        return [held is not None for held in found]
+        return found
+
+    def _hold(self, session: Session, asked: str, held: Held | None) -> bool:
+        """Have this in place of whatever the session had of that filter before."""
+        tree = self.realm(session.tenant).subscriptions
+        known = session.held.pop(asked, None)
+        if known:
+            tree.remove(session, known)
+        if held:
+            session.held[asked] = held
+            tree.add(session, held)
+        return True
+
+    def _changed(
+        self,
+        session: Session,
+        before: Mapping[str, Held | None],
+        failed: Failed | None,
+        then: Callable[[Failed | None], None],
+    ) -> None:
+        """Where that failed everything is as it was."""
+        if failed and not session.is_over:
+            for asked, held in before.items():
+                self._hold(session, asked, held)
+        then(failed)
 
     # -- messages -------------------------------------------------------------------------------------------
 
@@ -332,9 +355,10 @@ class Broker:
         if message.retain:
             self._retain(tenant, realm, message)
         copies: dict[tuple[Session, str], Waiting] = {}
+        mute = origin.key[:2] if origin and origin.key[1].startswith(DEVICE) else None
         for session, held in realm.subscriptions.match(message.topic):
-            if held.no_local and session is origin:
-                continue
+            if (held.no_local and session is origin) or session.key[:2] == mute:
+                continue  # a device that listens to all of its tree does not want to hear itself
             if held.group:
                 self._add(copies, session, held, message, apart=True)
             else:
@@ -342,13 +366,25 @@ class Broker:
         self._send((session, waiting) for (session, _), waiting in copies.items())
         return bool(copies)
 
+    def keep(self, tenant: TenantId, message: Message) -> None:
+        """Retain a message without sending it to anybody."""
+        self._retain(tenant, self.realm(tenant), message)
+
     def count(self, tenant: TenantId, messages: int) -> None:
         """Messages of QoS 1 and 2 that clients have published, durably: so that a commit stands behind each of their
         acknowledgements, and none vanishes uncounted.
         """
         realm = self.realm(tenant)
         realm.published += messages
-        self._intake.record({COUNTED + tenant.encode(): realm.published.to_bytes(8, "big")})
+        key = COUNTED + tenant.encode()
+        self._intake.record(
+            {key: realm.published.to_bytes(8, "big")}, lambda failed: self._counted(realm, messages, failed)
+        )
+
+    def _counted(self, realm: Realm, messages: int, failed: Failed | None) -> None:
+        """Those that were not taken come again, and are counted then."""
+        if failed:
+            realm.published -= messages
 
     def take(self, session: Session, identifiers: Iterable[bytes]) -> None:
         """Messages of QoS 2 that come with the same commit (§4.3.3)."""
@@ -364,9 +400,20 @@ class Broker:
         """PUBREL came; `then` says PUBCOMP. There is no other answer: while there is no room it waits."""
         session.unreleased.discard(identifier)
         if session.is_kept:
-            self._intake.insist({unreleased_key(session.number, identifier): None}, then)
+            self._intake.insist(
+                {unreleased_key(session.number, identifier): None},
+                lambda failed: self._released(session, identifier, failed, then),
+            )
         else:
             then(None)
+
+    def _released(
+        self, session: Session, identifier: bytes, failed: Failed | None, then: Callable[[Failed | None], None]
+    ) -> None:
+        """Where that failed the record is still there, and the peer says PUBREL once more."""
+        if failed and not session.is_over:
+            session.unreleased.add(identifier)
+        then(failed)
 
     def untake(self, session: Session, identifiers: Iterable[bytes]) -> None:
         """Messages of QoS 2 that were refused after all: their identifiers are free."""
@@ -381,13 +428,21 @@ class Broker:
         key = retained_key(tenant, message.topic)
         if not message.payload:
             if realm.retained.remove(message.topic):
-                self._intake.record({key: None})
+                self._intake.record({key: None}, lambda failed: self._retained(realm, key, message.topic, failed))
             return
         if realm.retained.count >= RETAINED_MAX and realm.retained.get(message.topic) is None:
             self._on_dropped("retained_full")
             return
         realm.retained.put(message)
-        self._intake.record({key: encode_message(message)})
+        self._intake.record(
+            {key: encode_message(message)}, lambda failed: self._retained(realm, key, message.topic, failed)
+        )
+
+    def _retained(self, realm: Realm, key: bytes, topic: str, failed: Failed | None) -> None:
+        """Where that failed the next commit says what is kept now: nobody was told that it is."""
+        if failed:
+            kept = realm.retained.get(topic)
+            self._intake.tidy(key, encode_message(kept) if kept else None)
 
     def _add(
         self, copies: dict[tuple[Session, str], Waiting], session: Session, held: Held, message: Message, *, apart: bool

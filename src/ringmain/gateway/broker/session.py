@@ -21,9 +21,10 @@ from ringmain.gateway.broker.message import (
 )
 from ringmain.gateway.broker.subscriptions import Held
 from ringmain.gateway.intake import Intake
+from ringmain.model.errors import Failed
 from ringmain.model.ids import TenantId
 from ringmain.protocols.mqtt import properties
-from ringmain.protocols.mqtt.machine import Sending
+from ringmain.protocols.mqtt.outgoing import Sending
 from ringmain.protocols.mqtt.packets import Will
 
 Key = tuple[TenantId, str, str]
@@ -32,8 +33,6 @@ Key = tuple[TenantId, str, str]
 
 class Link(Protocol):
     """The connection of a session."""
-
-    client_id: str
 
     def deliver(self, waiting: Waiting, identifier: int) -> Sending:
         """Hand one message to the peer."""
@@ -165,10 +164,9 @@ class Session:
         """A message whose commit, if it needs one, is done."""
         if self.is_over:
             self._settle(waiting)
-        elif waiting.qos or self._queue:
-            if waiting.qos or self.online:
-                self._queue.append(waiting)
-                self.pump(now_ms)
+        elif waiting.qos or (self._queue and self.online):
+            self._queue.append(waiting)
+            self.pump(now_ms)
         elif self.link and self._may(waiting) and not self.link.choked:
             self.link.deliver(waiting, 0)
             self.link.flush()
@@ -223,8 +221,15 @@ class Session:
             return
         self._intake.insist(
             {queued_key(self.number, waiting.sequence): encode_waiting(waiting)},
-            lambda failed: None if failed else then(),
+            lambda failed: self._recorded(waiting, failed, then),
         )
+
+    def _recorded(self, waiting: Waiting, failed: Failed | None, then: Callable[[], None]) -> None:
+        """Where that failed it goes out once more on the next connection: the peer knows its identifier."""
+        if failed:
+            waiting.released = False
+        else:
+            then()
 
     def attach(self, link: Link, access: Access) -> None:
         """A connection has the session."""

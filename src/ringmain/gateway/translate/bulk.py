@@ -9,7 +9,7 @@ Rows are judged and split as whole arrays: there is never an object for a readin
 have: the pipeline is given this by its composition.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -17,18 +17,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ringmain.gateway.columns import ChannelRefused, Growing, Lane, Lanes, OpenBatch
-from ringmain.gateway.translate.bulk_named import ACCEPTED, FIRST, REASONS, Delegates, Int64s, Named
+from ringmain.gateway.translate.bulk_named import ACCEPTED, FIRST, REASONS, Int64s, Named
+from ringmain.gateway.translate.speaking import Delegates, OnSeen
 from ringmain.model.batch import Block, DeadLetter
 from ringmain.model.bulk.chunk import Chunk
 from ringmain.model.bulk.codec import ChunkError, decode_chunk
+from ringmain.model.bulk.layout import CHUNK_READINGS_MAX
 from ringmain.model.device import Device
 from ringmain.model.errors import ERRORS
 from ringmain.model.ids import DeviceKey
-from ringmain.model.standing import Standing
 from ringmain.model.time import INSTANT_MAX
-
-CHUNK_READINGS_MAX = 50_000
-"""As of a JSON payload: some 25 ms of the loop, and a second of a gateway with 10,000 meters at 5 readings/s."""
 
 DETAIL_MAX = 500
 TOPIC_MAX = 256
@@ -41,10 +39,6 @@ Bools = NDArray[np.bool_]
 _UNFIT = (
     "not a number, not whole where the channel counts whole units, beyond 64 bits, or stamped before 1970 or too late"
 )
-
-
-OnSeen = Callable[[Device, Sequence[Standing]], None]
-"""Told once a chunk, of the gateway and of the devices of which it brought something that was accepted."""
 
 
 class BulkTelemetry:

@@ -3,15 +3,15 @@
 Reasons stand in the order in which they are looked for: who may not speak for a device is not told how it is.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Protocol
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ringmain.gateway.columns import Lane, Lanes
+from ringmain.gateway.translate.speaking import Delegates
 from ringmain.model.device import PERMISSIONS, Device, LifecycleState, Telemetry
-from ringmain.model.ids import DeviceId, DeviceKey, TenantId
+from ringmain.model.ids import DeviceId
 from ringmain.model.standing import Standing
 from ringmain.model.time import INSTANT_MAX
 
@@ -22,18 +22,6 @@ ACCEPTED, _NOT_DELEGATED, _SUSPENDED, _NOT_ACTIVE = range(4)
 _SENDING = {state for state, row in PERMISSIONS.items() if row.telemetry is not Telemetry.REFUSED}
 _NEVER = (_LAST, FIRST)
 REASONS = ("", "not_delegated", "device_suspended", "device_not_active")
-
-
-class Delegates(Protocol):
-    """Who may speak for whom, from memory: what it says holds for the next chunk."""
-
-    def of(self, gateway: DeviceKey) -> Mapping[DeviceId, Standing]:
-        """Every device that is or was delegated to the gateway, by its id."""
-        ...
-
-    def key_of(self, tenant: TenantId, id: DeviceId) -> DeviceKey | None:
-        """The key of a device, delegated or not."""
-        ...
 
 
 class Named:

@@ -5,13 +5,13 @@ counted at the door.
 """
 
 from array import array
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import chain, compress
 from typing import TypeAlias
 
 import msgspec
 
-from ringmain.model.batch import Batch, Block, Stamped
+from ringmain.model.batch import Batch, Block, DeadLetter, Stamped
 from ringmain.model.bulk.chunk import Chunk
 from ringmain.model.ids import DeviceId, DeviceKey
 from ringmain.model.time import SECOND_MS
@@ -28,15 +28,21 @@ def chunk_of(batches: Sequence[Batch], names: Mapping[DeviceKey, DeviceId]) -> C
         if block.messages and block.channels:
             shapes.setdefault(_shape(block), []).append(block)
     letters = [letter for batch in batches for letter in batch.dead_letters]
-    keyed = [_joined(shape, blocks) for shape, blocks in shapes.items()]
-    keys = {letter.device for letter in letters}.union(*(_integers(block.devices) for block in keyed))
-    ordered = sorted((names[DeviceKey(key)], key) for key in keys)
+    return indexed(
+        [_joined(shape, blocks) for shape, blocks in shapes.items()], letters, lambda key: names[DeviceKey(key)]
+    )
+
+
+def indexed(blocks: Sequence[Block], letters: Sequence[DeadLetter], name_of: Callable[[int], DeviceId]) -> Chunk:
+    """The chunk of blocks and letters of whose devices `name_of` knows the names; it has those names and no others."""
+    keys = {letter.device for letter in letters}.union(*(_integers(block.devices) for block in blocks))
+    ordered = sorted((name_of(key), key) for key in keys)
     index = {key: at for at, (_, key) in enumerate(ordered)}
     return Chunk(
         tuple(name for name, _ in ordered),
         tuple(
             msgspec.structs.replace(block, devices=_bytes(array("q", map(index.__getitem__, _integers(block.devices)))))
-            for block in keyed
+            for block in blocks
         ),
         tuple(msgspec.structs.replace(letter, device=DeviceKey(index[letter.device])) for letter in letters),
     )

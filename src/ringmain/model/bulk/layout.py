@@ -25,6 +25,16 @@ LETTERS_MAX = 4_096
 LETTERS_BYTES_MAX = 4 << 20
 """Inflated: a few payloads of the size that a packet may have."""
 
+CHUNK_READINGS_MAX = 50_000
+"""Readings and letters of a chunk that goes up, as of a JSON payload: some 25 ms of the platform's loop, and a second
+of a gateway with 10,000 meters at 5 readings/s. The format would take more; the platform takes no such chunk.
+"""
+
+CHUNK_BYTES_MAX = 128 * 1024
+"""Of a chunk that we make, where it can be cut: 12,000 doubles of full precision fit in, and a line of 9,600 bit/s has
+an answer every two minutes.
+"""
+
 PREFIX = 5
 CRC = 4
 

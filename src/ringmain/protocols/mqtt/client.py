@@ -6,15 +6,16 @@
     wake(now) -> events               the deadline has passed
 
 It publishes at QoS 1 and listens at QoS 0 and 1. It never says that a message arrived before the server's PUBACK, and
-it gives a connection up when an answer is overdue: a link that was cut without a word looks like a slow server until
-then. The session ends with the connection (Clean Start, no expiry): who uses this keeps what is unacknowledged.
+it gives a connection up when an answer is overdue (`client_patience.py`): a link that was cut without a word looks like
+a slow server until then. The session ends with the connection (Clean Start, no expiry): who uses this keeps what is
+unacknowledged.
 
 Phases: CONNECTING → CONNECTED → CLOSED.
 """
 
 from collections.abc import Iterator, Sequence
 
-from ringmain.protocols.mqtt import client_packets, packets, wire
+from ringmain.protocols.mqtt import answers, client_packets, packets, wire
 from ringmain.protocols.mqtt.client_events import (
     PACKET_BYTES_MAX,
     Accepted,
@@ -25,13 +26,14 @@ from ringmain.protocols.mqtt.client_events import (
     Ended,
     Received,
 )
+from ringmain.protocols.mqtt.client_patience import NO_LINE, Line, Patience
 from ringmain.protocols.mqtt.reasons import ProtocolViolation, Reason
 
 
 class ClientMachine:
-    """One connection."""
+    """One connection. `line` tells how many bytes have left, of any beginning, and how many have not."""
 
-    def __init__(self, settings: ClientSettings, now: float) -> None:
+    def __init__(self, settings: ClientSettings, now: float, line: Line = NO_LINE) -> None:
         self.phase = ClientPhase.CONNECTING
         self._settings = settings
         self._keep_alive_s = float(settings.keep_alive_s)
@@ -39,21 +41,23 @@ class ClientMachine:
         self._packet_bytes_max = 0
         self._inbox = bytearray()
         self._out = [client_packets.write_connect(settings)]
-        self._sent: dict[int, float] = {}
         self._next_identifier = 0
         self._wrote = now
-        self._asked: float | None = now
-        """Since when an answer that is no PUBACK is awaited (CONNACK, SUBACK, PINGRESP)."""
+        self._patience = Patience(settings.answer_s, line, now)
+
+    def opened(self, now: float) -> None:
+        """The connection is there; until now it was not the server that was waited for, but TCP and TLS."""
+        self._wrote = self._patience.asked = now
 
     @property
     def room(self) -> int:
         """How many more messages may be published now."""
-        return max(0, self._in_flight_max - len(self._sent)) if self.phase is ClientPhase.CONNECTED else 0
+        return max(0, self._in_flight_max - self.in_flight) if self.phase is ClientPhase.CONNECTED else 0
 
     @property
     def in_flight(self) -> int:
         """Messages that no PUBACK covers yet."""
-        return len(self._sent)
+        return len(self._patience.sent)
 
     # -- what we say ----------------------------------------------------------------------------------------
 
@@ -64,10 +68,10 @@ class ClientMachine:
         if not self.room:
             raise ValueError("no room for another message in flight")
         identifier = self._identifier()
-        data = packets.write_publish(5, topic, payload, 1, identifier)
+        data = answers.write_publish(5, topic, payload, 1, identifier)
         if len(data) > self._packet_bytes_max:
             raise ValueError(f"a packet of {len(data)} bytes; the server takes {self._packet_bytes_max}")
-        self._sent[identifier] = now
+        self._patience.sent[identifier] = now
         self._say(data, now)
         return identifier
 
@@ -75,20 +79,20 @@ class ClientMachine:
         """Ask for messages at QoS 1; the packet identifier that `Granted` will carry."""
         identifier = self._identifier()
         self._say(client_packets.write_subscribe(identifier, filters), now)
-        self._asked = now
+        self._patience.asked = now
         return identifier
 
     def close(self, reason: Reason = Reason.SUCCESS) -> Ended:
         """Say goodbye."""
         if self.phase is ClientPhase.CONNECTED:
-            self._out.append(packets.write_disconnect(reason))
+            self._out.append(answers.write_disconnect(reason))
         self.phase = ClientPhase.CLOSED
         return Ended(reason, "closed by us")
 
     def _identifier(self) -> int:
         while True:
             self._next_identifier = self._next_identifier % 65_535 + 1
-            if self._next_identifier not in self._sent:
+            if self._next_identifier not in self._patience.sent:
                 return self._next_identifier
 
     def _say(self, data: bytes, now: float) -> None:
@@ -145,12 +149,12 @@ class ClientMachine:
             case packets.PUBLISH:
                 events.append(self._publish(first, body, now))
             case packets.PUBACK:
-                events.append(self._puback(body))
+                events.append(self._puback(body, now))
             case packets.SUBACK:
-                self._asked = None
+                self._patience.asked = None
                 events.append(client_packets.read_suback(body))
             case packets.PINGRESP:
-                self._asked = None
+                self._patience.asked = None
             case packets.DISCONNECT:
                 events.append(self._disconnected(body))
             case _:
@@ -161,7 +165,7 @@ class ClientMachine:
         if isinstance(answer, Ended):
             self.phase = ClientPhase.CLOSED
             return answer
-        self.phase, self._asked = ClientPhase.CONNECTED, None
+        self.phase, self._patience.asked = ClientPhase.CONNECTED, None
         self._in_flight_max, self._packet_bytes_max = answer.in_flight_max, answer.packet_bytes_max
         self._keep_alive_s = float(keep_alive_s)
         return answer
@@ -169,12 +173,12 @@ class ClientMachine:
     def _publish(self, first: int, body: bytes, now: float) -> Received:
         topic, payload, identifier = client_packets.read_publish(first, body)
         if identifier:
-            self._say(packets.write_pubacks(5, (identifier,)), now)
+            self._say(answers.write_pubacks(5, (identifier,)), now)
         return Received(topic, payload)
 
-    def _puback(self, body: bytes) -> Acknowledged:
+    def _puback(self, body: bytes, now: float) -> Acknowledged:
         answer = client_packets.read_puback(body)
-        if self._sent.pop(answer.identifier, None) is None:
+        if not self._patience.answered(answer.identifier, now):
             raise ProtocolViolation(Reason.PROTOCOL_ERROR, f"PUBACK of {answer.identifier}, which is not in flight")
         return answer
 
@@ -190,24 +194,28 @@ class ClientMachine:
         self._out.clear()
         return data
 
+    def sending(self, now: float) -> None:
+        """Messages were handed to the transport: from here on it is looked how they leave."""
+        self._patience.sending(now)
+
     def deadline(self) -> float | None:
         """When an answer is overdue, or a ping is due."""
         if self.phase is ClientPhase.CLOSED:
             return None
-        overdue = self._overdue()
-        if self.phase is ClientPhase.CONNECTING or not self._keep_alive_s:
-            return overdue
-        ping = self._wrote + self._keep_alive_s
-        return ping if overdue is None else min(overdue, ping)
+        due = [self._patience.overdue(), self._patience.look_at()]
+        if self.phase is ClientPhase.CONNECTED and self._keep_alive_s:
+            due.append(self._wrote + self._keep_alive_s)
+        return min((at for at in due if at is not None), default=None)
 
     def wake(self, now: float) -> list[ClientEvent]:
         """Ping where nothing was sent for the keep-alive [MQTT-3.1.2-20]; end where an answer is overdue."""
-        overdue = self._overdue()
+        self._patience.look(now)
+        overdue = self._patience.overdue()
         if self.phase is not ClientPhase.CLOSED and overdue is not None and now >= overdue:
             return [self._end(Reason.KEEP_ALIVE_TIMEOUT, f"no answer for {self._settings.answer_s:g} s")]
         if self.phase is ClientPhase.CONNECTED and self._keep_alive_s and now >= self._wrote + self._keep_alive_s:
             self._say(b"\xc0\x00", now)
-            self._asked = now if self._asked is None else self._asked
+            self._patience.asked = now if self._patience.asked is None else self._patience.asked
         return []
 
     def lost(self) -> list[ClientEvent]:
@@ -216,11 +224,6 @@ class ClientMachine:
             return []
         self.phase = ClientPhase.CLOSED
         return [Ended(Reason.UNSPECIFIED, "connection lost")]
-
-    def _overdue(self) -> float | None:
-        oldest = next(iter(self._sent.values()), None)
-        since = min((at for at in (oldest, self._asked) if at is not None), default=None)
-        return None if since is None else since + self._settings.answer_s
 
     def _end(self, reason: Reason, detail: str) -> Ended:
         self.close(reason)

@@ -10,7 +10,7 @@ RECORDED waits for the owner, who makes it durable before PUBREL leaves: after a
 
 from enum import IntEnum
 
-from ringmain.protocols.mqtt import packets
+from ringmain.protocols.mqtt import answers, packets
 from ringmain.protocols.mqtt.events import Delivered, Event, Received
 from ringmain.protocols.mqtt.reasons import ProtocolViolation, Reason
 
@@ -57,7 +57,7 @@ class Flight:
     def release(self, identifier: int, level: int) -> bytes:
         """PUBREL, for a message whose PUBREC is durable."""
         self._waiting[identifier] = Waiting.PUBCOMP
-        return packets.write_acknowledgement(packets.PUBREL, level, identifier.to_bytes(2, "big"))
+        return answers.write_acknowledgement(packets.PUBREL, level, identifier.to_bytes(2, "big"))
 
     def heard(self, kind: int, identifier: int, reason: int, level: int) -> tuple[Event | None, bytes]:
         """PUBACK, PUBREC or PUBCOMP from the peer: what follows, and what is answered. One that nobody waits for is
@@ -91,7 +91,7 @@ class Flight:
         if waiting is Waiting.OWNER:
             return None, b""
         # Of an earlier connection, or said twice: the peer waits for a PUBREL (mosquitto answers so too).
-        return None, packets.write_acknowledgement(packets.PUBREL, level, identifier.to_bytes(2, "big"))
+        return None, answers.write_acknowledgement(packets.PUBREL, level, identifier.to_bytes(2, "big"))
 
 
 def _behind(identifier: int) -> int:

@@ -1,8 +1,29 @@
-"""What the server answers to a CONNECT that it accepts: the properties of CONNACK (§3.2.2.3)."""
+"""What of a CONNECT is not offered (§3.2.2.2), and what the server answers to one that it accepts: the properties of
+CONNACK (§3.2.2.3).
+"""
 
 from ringmain.protocols.mqtt.events import Limits
 from ringmain.protocols.mqtt.packets import Connect
 from ringmain.protocols.mqtt.properties import Property, Value
+from ringmain.protocols.mqtt.reasons import ProtocolViolation, Reason
+
+CLIENT_ID_31_MAX = 23
+"""MQTT 3.1 §3.1: a client id has 1 to 23 characters there."""
+
+
+def check(connect: Connect, limits: Limits) -> None:
+    """A violation where a CONNECT asks for what is not offered, or has no client id where it has to have one."""
+    if Property.AUTHENTICATION_METHOD in connect.properties:
+        raise ProtocolViolation(Reason.BAD_AUTHENTICATION_METHOD, "enhanced authentication is not offered")
+    will = connect.will
+    if will and connect.level == 5 and will.retain and not limits.retain:
+        raise ProtocolViolation(Reason.RETAIN_NOT_SUPPORTED, "will retain is not available", "MQTT-3.2.2-13")
+    if will and will.qos > limits.maximum_qos:
+        raise ProtocolViolation(Reason.QOS_NOT_SUPPORTED, f"will of QoS {will.qos}", "MQTT-3.2.2-12")
+    if connect.level == 4 and not connect.client_id and not connect.clean_start:
+        raise ProtocolViolation(Reason.CLIENT_IDENTIFIER_NOT_VALID, "empty client id", "MQTT-3.1.3-8")
+    if connect.level == 3 and not 0 < len(connect.client_id) <= CLIENT_ID_31_MAX:
+        raise ProtocolViolation(Reason.CLIENT_IDENTIFIER_NOT_VALID, "client id of 1 to 23 characters")
 
 
 def number_of(connect: Connect | None, name: Property, default: int) -> int:

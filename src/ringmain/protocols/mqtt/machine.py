@@ -15,9 +15,8 @@ Phases: EXPECT_CONNECT → AUTHENTICATING → CONNECTED → CLOSED.
 """
 
 from collections.abc import Iterable, Sequence
-from enum import IntEnum
 
-from ringmain.protocols.mqtt import packets
+from ringmain.protocols.mqtt import answers, packets
 from ringmain.protocols.mqtt.events import (
     Closed,
     ConnectAsked,
@@ -29,13 +28,14 @@ from ringmain.protocols.mqtt.events import (
     SubscribeAsked,
     UnsubscribeAsked,
 )
-from ringmain.protocols.mqtt.flight import Flight
-from ringmain.protocols.mqtt.handshake import connack_properties, number_of
+from ringmain.protocols.mqtt.farewell import disconnected, goodbye, refusal
+from ringmain.protocols.mqtt.frames import Frames
+from ringmain.protocols.mqtt.handshake import check, connack_properties, number_of
+from ringmain.protocols.mqtt.incoming import Incoming
+from ringmain.protocols.mqtt.outgoing import Outgoing, Sending
 from ringmain.protocols.mqtt.packets import Connect
 from ringmain.protocols.mqtt.properties import NONE, Properties, Property, Value
-from ringmain.protocols.mqtt.publishes import PublishReader, Unreleased
 from ringmain.protocols.mqtt.reasons import ProtocolViolation, Reason
-from ringmain.protocols.mqtt.wire import long_length
 
 CONNECT_BYTES_MAX = 65_536
 """Before it has signed in, a peer can not make us hold more than this. A CONNECT of a device has some 200 bytes;
@@ -46,29 +46,6 @@ WAITING_BYTES_MAX = 524_288
 
 KEEP_ALIVE_GRACE = 1.5
 """[MQTT-3.1.2-22]: the server closes after one and a half keep-alive periods."""
-
-
-CLIENT_ID_31_MAX = 23
-"""MQTT 3.1 §3.1: a client id has 1 to 23 characters there."""
-
-ALIASES_OUT_MAX = 64
-"""Topics that get an alias towards one peer, however many more it would take: each is remembered twice."""
-
-
-class Sending(IntEnum):
-    """What became of a `publish`."""
-
-    SENT = 0
-    NO_ROOM = 1
-    """The peer's receive maximum is reached: later."""
-    TOO_LARGE = 2
-    """Never to this peer [MQTT-3.1.2-25]."""
-
-
-_DISCONNECT_REASONS = frozenset(
-    {0x00, 0x04, 0x80, 0x81, 0x82, 0x83, 0x90, 0x93, 0x94, 0x95, 0x96, 0x97, 0x98, 0x99}
-)  # fmt: skip
-"""What a client may say with its DISCONNECT (§3.14.2.1)."""
 
 _FLAGS_2 = (packets.PUBREL, packets.SUBSCRIBE, packets.UNSUBSCRIBE)
 """Packet types whose flags are 0010 (Table 2-2); those of all others but PUBLISH are 0000."""
@@ -82,21 +59,16 @@ class ServerMachine:
         self.phase = Phase.EXPECT_CONNECT
         self.level = 4
         self.connect: Connect | None = None
-        self.in_flight = 0
-        self._recorded = 0
         self.server_reference = ""
         """Where to go instead, for `close` and `refuse` with a reason that says so."""
         self._confused = False
         self._out: list[bytes] = []
-        self._chunks: list[bytes] = []
-        self._held = self._wanted = 0
+        self._frames = Frames(CONNECT_BYTES_MAX)
         self._heard = now
         self._silence_s = limits.connect_deadline_s
-        self._publishes = PublishReader(limits)
-        self._flight = Flight()
-        self._peer_packet_bytes_max = 268_435_460
-        self._aliases: dict[str, int] = {}
-        self._aliases_max = 0
+        self._incoming = Incoming(limits)
+        self._publishes = self._incoming.reader
+        self._outgoing = Outgoing()
 
     # -- bytes in -------------------------------------------------------------------------------------------
 
@@ -107,14 +79,7 @@ class ServerMachine:
         self._heard = now if self.phase is Phase.CONNECTED else self._heard
         if self.phase is Phase.AUTHENTICATING:
             return self._wait(data)
-        if self._wanted:
-            self._chunks.append(data)
-            self._held += len(data)
-            if self._held < self._wanted:
-                return []
-            data = b"".join(self._chunks)
-            self._chunks.clear()
-            self._held = self._wanted = 0
+        data = self._frames.joined(data)
         events: list[Event] = []
         try:
             self._parse(data, events)
@@ -141,71 +106,36 @@ class ServerMachine:
                     if batch.topics:
                         ended, batch = batch, Published.empty()
                         self._flush(ended, events)
-                    self._record_again()
+                    self._out += self._incoming.again()
                     if not self._control(data[at], data[start:stop], events):
                         return
                 at = stop
         finally:
             if batch.topics:
                 self._flush(batch, events)
-            self._record_again()
-        self._keep(data, at)
+            self._out += self._incoming.again()
+        self._frames.keep(data, at)
 
     def _extent(self, data: bytes, at: int, end: int) -> tuple[int, int]:
-        """Where the body of the packet at `at` starts and stops; a stop behind `end` where it is not all there. Who
-        does not begin with CONNECT is not listened to further.
-        """
+        """See `Frames.extent`. Who does not begin with CONNECT is not listened to further."""
         if self.phase is Phase.EXPECT_CONNECT and data[at] >> 4 != packets.CONNECT:
             raise ProtocolViolation(Reason.PROTOCOL_ERROR, "first packet is not CONNECT", "MQTT-3.1.0-1")
         if not data[at] >> 4:
             raise ProtocolViolation(Reason.PROTOCOL_ERROR, "packet type 0 is reserved", "MQTT-2.1.2")
-        length, start = data[at + 1], at + 2
-        if length & 0x80:
-            length, start = long_length(data, at + 1, end)
-            if not start:
-                return start, end + 1
-        stop = start + length
-        bytes_max = self.limits.packet_bytes_max if self.phase is Phase.CONNECTED else CONNECT_BYTES_MAX
-        if stop - at > bytes_max:
-            raise ProtocolViolation(Reason.PACKET_TOO_LARGE, f"packet of {stop - at} bytes, limit {bytes_max}")
-        if stop > end:
-            self._wanted = stop - at
-        return start, stop
+        return self._frames.extent(data, at, end)
 
     def _flush(self, batch: Published, events: list[Event]) -> None:
-        self._record_again()
-        self.in_flight += len(batch.identifiers) - batch.identifiers.count(b"")
+        self._out += self._incoming.again()
         events.append(batch)
-        in_flight = self.in_flight + self._recorded
-        if self.level == 5 and in_flight > self.limits.receive_maximum:
-            raise ProtocolViolation(
-                Reason.RECEIVE_MAXIMUM_EXCEEDED,
-                f"{in_flight} messages in flight, the limit is {self.limits.receive_maximum}",
-                "MQTT-3.3.4-9",
-            )
-
-    def _record_again(self) -> None:
-        """PUBREC for messages that came again."""
-        again = self._publishes.again
-        if again:
-            self._out.extend(packets.write_acknowledgement(packets.PUBREC, self.level, each) for each in again)
-            again.clear()
-
-    def _keep(self, data: bytes, at: int) -> None:
-        """Hold an unfinished packet. While its length is known its pieces are collected, not joined each time."""
-        if at < len(data):
-            self._chunks.append(data[at:])
-            self._held = len(data) - at
-            self._wanted = max(self._wanted, self._held + 1)
+        self._incoming.count(batch)
 
     def _wait(self, data: bytes) -> list[Event]:
         """Keep what comes while the sign-in is checked."""
-        self._chunks.append(data)
-        self._held += len(data)
-        if self._held <= WAITING_BYTES_MAX:
+        held = self._frames.append(data)
+        if held <= WAITING_BYTES_MAX:
             return []
-        self._chunks.clear()
-        return [self._end(Reason.QUOTA_EXCEEDED, f"{self._held} bytes before the CONNACK, limit {WAITING_BYTES_MAX}")]
+        self._frames.clear()
+        return [self._end(Reason.QUOTA_EXCEEDED, f"{held} bytes before the CONNACK, limit {WAITING_BYTES_MAX}")]
 
     def _control(self, first: int, body: bytes, events: list[Event]) -> bool:
         """Any other packet; False when nothing behind it may be read."""
@@ -225,7 +155,7 @@ class ServerMachine:
                 self._connect(packets.read_connect(body), events)
             case packets.PINGREQ:
                 packets.read_pingreq(body)
-                self._out.append(packets.PINGRESP_BYTES)
+                self._out.append(answers.PINGRESP_BYTES)
             case packets.SUBSCRIBE:
                 self._subscribe(body, events)
             case packets.UNSUBSCRIBE:
@@ -235,7 +165,8 @@ class ServerMachine:
             case packets.SUBACK | packets.UNSUBACK | packets.PINGRESP:
                 raise ProtocolViolation(Reason.PROTOCOL_ERROR, f"packet type {kind} from a client")
             case packets.DISCONNECT:
-                events.append(self._disconnect(body))
+                events.append(disconnected(body, self.level, self.connect))
+                self.phase = Phase.CLOSED
                 return False
         return True
 
@@ -251,7 +182,7 @@ class ServerMachine:
         if kind == packets.PUBREL:
             self._released(identifier.to_bytes(2, "big"), events)
             return
-        event, answer = self._flight.heard(kind, identifier, reason, self.level)
+        event, answer = self._outgoing.flight.heard(kind, identifier, reason, self.level)
         if event:
             events.append(event)
         if answer:
@@ -261,44 +192,15 @@ class ServerMachine:
         """PUBREL. Of an identifier that is not known it is answered at once: the peer says it once more after its
         connection was lost (§4.4), and PUBCOMP is all it wants to hear.
         """
-        if identifier in self._publishes.unreleased:
+        if identifier in self._incoming:
             events.append(Released(identifier))
         else:
-            self._out.append(packets.write_acknowledgement(packets.PUBCOMP, self.level, identifier))
-
-    def _disconnect(self, body: bytes) -> Closed:
-        reason, found = packets.read_disconnect(body, self.level)
-        if reason not in _DISCONNECT_REASONS:
-            raise ProtocolViolation(Reason.PROTOCOL_ERROR, f"reason 0x{reason:02x} in DISCONNECT", "MQTT-3.14.2-1")
-        expiry = found.get(Property.SESSION_EXPIRY)
-        if expiry and not number_of(self.connect, Property.SESSION_EXPIRY, 0):
-            raise ProtocolViolation(Reason.PROTOCOL_ERROR, "session expiry was 0 and may not be set", "MQTT-3.14.2.2.2")
-        self.phase = Phase.CLOSED
-        detail = "disconnected" if not reason else f"disconnected with reason 0x{reason:02x}"
-        return Closed(
-            Reason.SUCCESS,
-            detail,
-            by_peer=True,
-            publish_will=reason != 0,
-            session_expiry_s=expiry if isinstance(expiry, int) else None,
-        )
+            self._out.append(answers.write_acknowledgement(packets.PUBCOMP, self.level, identifier))
 
     def _connect(self, connect: Connect, events: list[Event]) -> None:
         self.connect = connect
-        if Property.AUTHENTICATION_METHOD in connect.properties:
-            raise ProtocolViolation(Reason.BAD_AUTHENTICATION_METHOD, "enhanced authentication is not offered")
-        will, limits = connect.will, self.limits
-        if will and connect.level == 5 and will.retain and not limits.retain:
-            raise ProtocolViolation(Reason.RETAIN_NOT_SUPPORTED, "will retain is not available", "MQTT-3.2.2-13")
-        if will and will.qos > limits.maximum_qos:
-            raise ProtocolViolation(Reason.QOS_NOT_SUPPORTED, f"will of QoS {will.qos}", "MQTT-3.2.2-12")
-        if connect.level == 4 and not connect.client_id and not connect.clean_start:
-            raise ProtocolViolation(Reason.CLIENT_IDENTIFIER_NOT_VALID, "empty client id", "MQTT-3.1.3-8")
-        if connect.level == 3 and not 0 < len(connect.client_id) <= CLIENT_ID_31_MAX:
-            raise ProtocolViolation(Reason.CLIENT_IDENTIFIER_NOT_VALID, "client id of 1 to 23 characters")
-        self._flight.maximum = min(number_of(connect, Property.RECEIVE_MAXIMUM, 65_535), limits.receive_maximum)
-        self._peer_packet_bytes_max = number_of(connect, Property.MAXIMUM_PACKET_SIZE, 268_435_460)
-        self._aliases_max = min(number_of(connect, Property.TOPIC_ALIAS_MAXIMUM, 0), ALIASES_OUT_MAX)
+        check(connect, self.limits)
+        self._outgoing.agree(connect, self.limits)
         self.phase = Phase.AUTHENTICATING
         events.append(ConnectAsked(connect))
 
@@ -320,8 +222,8 @@ class ServerMachine:
         if self.phase is not Phase.AUTHENTICATING or self.connect is None:
             return []
         self.phase, self._heard = Phase.CONNECTED, now
-        for identifier in unreleased:
-            self._publishes.unreleased[identifier] = Unreleased(None, recorded=True)
+        self._frames.bytes_max = self.limits.packet_bytes_max
+        self._incoming.restore(unreleased)
         keep_alive_s = self.connect.keep_alive_s
         found: dict[Property, Value] = {}
         if self.level == 5:
@@ -331,13 +233,11 @@ class ServerMachine:
                 self.connect, self.limits, keep_alive_s, assigned_client_id, session_expiry_s, response_information
             )
         self._silence_s = keep_alive_s * KEEP_ALIVE_GRACE
-        data = packets.write_connack(self.level, Reason.SUCCESS, found, session_present=session_present) or b""
-        if len(data) > self._peer_packet_bytes_max:
+        data = answers.write_connack(self.level, Reason.SUCCESS, found, session_present=session_present) or b""
+        if len(data) > self._outgoing.packet_bytes_max:
             return [self._end(Reason.PACKET_TOO_LARGE, "the peer takes no packet as large as our CONNACK")]
         self._out.append(data)
-        waiting = b"".join(self._chunks)
-        self._chunks.clear()
-        self._held = self._wanted = 0
+        waiting = self._frames.take()
         return self.receive(waiting, now) if waiting else []
 
     def refuse(self, reason: Reason, detail: str) -> Closed:
@@ -345,59 +245,40 @@ class ServerMachine:
         return self._end(reason, detail)
 
     def acknowledge(self, identifiers: Sequence[bytes], reason: Reason = Reason.SUCCESS) -> None:
-        """PUBACK or PUBREC, in this order: the messages have a durable outcome. One of QoS 2 that is refused is over
-        with its PUBREC [MQTT-4.3.3-9].
-        """
-        if self.phase is Phase.CLOSED:
-            return
-        self.in_flight -= len(identifiers)
-        unreleased = self._publishes.unreleased
-        if not unreleased:
-            self._out.append(packets.write_pubacks(self.level, identifiers, reason))
-            return
-        for identifier in identifiers:
-            known = unreleased.get(identifier)
-            if known is None or known.recorded:
-                self._out.append(packets.write_acknowledgement(packets.PUBACK, self.level, identifier, reason))
-                continue
-            self._out.append(packets.write_acknowledgement(packets.PUBREC, self.level, identifier, reason))
-            known.recorded = True
-            self._recorded += 1
-            if reason >= 0x80:
-                self._forget(identifier)
+        """PUBACK or PUBREC, in this order: the messages have a durable outcome."""
+        if self.phase is not Phase.CLOSED:
+            self._out += self._incoming.acknowledge(identifiers, reason)
 
     def complete(self, identifier: bytes) -> None:
         """PUBCOMP: that the message was released is durable."""
-        self._forget(identifier)
+        self._incoming.forget(identifier)
         if self.phase is Phase.CONNECTED:
-            self._out.append(packets.write_acknowledgement(packets.PUBCOMP, self.level, identifier))
-
-    def _forget(self, identifier: bytes) -> None:
-        """A message of QoS 2 is over, and counts no more against the receive maximum (§4.9). Those of an earlier
-        connection did not count.
-        """
-        known = self._publishes.unreleased.pop(identifier, None)
-        self._recorded -= known is not None and known.crc is not None
+            self._out.append(answers.write_acknowledgement(packets.PUBCOMP, self.level, identifier))
 
     def release_message(self, identifier: int) -> None:
         """PUBREL: that a message of ours was received is durable."""
         if self.phase is Phase.CONNECTED:
-            self._out.append(self._flight.release(identifier, self.level))
+            self._out.append(self._outgoing.flight.release(identifier, self.level))
 
     def grant(self, identifier: int, reasons: list[int]) -> None:
         """SUBACK."""
         if self.phase is Phase.CONNECTED:
-            self._out.append(packets.write_suback(self.level, identifier, reasons))
+            self._out.append(answers.write_suback(self.level, identifier, reasons))
 
     def release(self, identifier: int, reasons: list[int]) -> None:
         """UNSUBACK."""
         if self.phase is Phase.CONNECTED:
-            self._out.append(packets.write_unsuback(self.level, identifier, reasons))
+            self._out.append(answers.write_unsuback(self.level, identifier, reasons))
+
+    @property
+    def in_flight(self) -> int:
+        """Messages of QoS 1 and 2 that have no answer yet."""
+        return self._incoming.in_flight
 
     @property
     def room(self) -> int:
         """How many more messages of QoS 1 and 2 the peer takes now."""
-        return self._flight.room if self.phase is Phase.CONNECTED else 0
+        return self._outgoing.flight.room if self.phase is Phase.CONNECTED else 0
 
     def publish(
         self,
@@ -411,31 +292,14 @@ class ServerMachine:
         dup: bool = False,
     ) -> Sending:
         """Send a message. `identifier` is the owner's choice, and free; 0 leaves it to the machine."""
-        if self.phase is not Phase.CONNECTED or (qos and self._flight.room <= 0):
+        if self.phase is not Phase.CONNECTED:
             return Sending.NO_ROOM
-        if qos and not identifier:
-            identifier = self._flight.identifier()
-        shown, found = self._alias(topic, found)
-        data = packets.write_publish(self.level, shown, payload, qos, identifier, found, retain=retain, dup=dup)
-        if len(data) > self._peer_packet_bytes_max:
-            return Sending.TOO_LARGE
-        if Property.TOPIC_ALIAS in found:
-            self._aliases.setdefault(topic, len(self._aliases) + 1)
-        if qos:
-            self._flight.sent(identifier, qos)
-        self._out.append(data)
-        return Sending.SENT
-
-    def _alias(self, topic: str, found: Properties) -> tuple[str, Properties]:
-        """What the peer is shown instead of a topic that it knows by a number (§3.3.2.3.4)."""
-        if not self._aliases_max:
-            return topic, found
-        known = self._aliases.get(topic)
-        if known:
-            return "", {**found, Property.TOPIC_ALIAS: known}
-        if len(self._aliases) < self._aliases_max:
-            return topic, {**found, Property.TOPIC_ALIAS: len(self._aliases) + 1}
-        return topic, found
+        sending, data = self._outgoing.publish(
+            self.level, topic, payload, qos, identifier=identifier, found=found, retain=retain, dup=dup
+        )
+        if data:
+            self._out.append(data)
+        return sending
 
     def close(self, reason: Reason, detail: str) -> Closed:
         """End the connection from our side; MQTT 5 hears why."""
@@ -483,17 +347,11 @@ class ServerMachine:
         """Say why, as far as the peer's version has words for it (§4.13), and be closed."""
         phase, self.phase = self.phase, Phase.CLOSED
         if phase is Phase.CONNECTED and self.level == 5:
-            for explanation in (detail[:200] if self._may_explain() else "", ""):  # [MQTT-3.14.2-3] [MQTT-3.1.2-24]
-                data = packets.write_disconnect(reason, explanation, self.server_reference)
-                if len(data) <= self._peer_packet_bytes_max:
-                    self._out.append(data)
-                    break
+            explanation = detail if self._may_explain() else ""
+            self._out.append(goodbye(reason, explanation, self.server_reference, self._outgoing.packet_bytes_max))
         elif phase in (Phase.AUTHENTICATING, Phase.EXPECT_CONNECT) and self._may_answer(reason):
-            found: dict[Property, Value] = {}
-            if self.level == 5 and self.server_reference and reason in (Reason.USE_ANOTHER_SERVER, Reason.SERVER_MOVED):
-                found[Property.SERVER_REFERENCE] = self.server_reference
             level = 5 if reason is Reason.UNSUPPORTED_PROTOCOL_VERSION and not self._confused else self.level
-            self._out.append(packets.write_connack(level, reason, found) or b"")
+            self._out.append(refusal(level, reason, self.server_reference))
         return Closed(reason, detail, by_peer=False, publish_will=phase is Phase.CONNECTED)
 
     def _may_explain(self) -> bool:

@@ -11,16 +11,16 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Sequence
 
-from ringmain.model.batch import Block
-from ringmain.model.bulk.chunk import Chunk
 from ringmain.model.bulk.codec import ChunkError, decode_chunk, encode_chunk
 from ringmain.model.bulk.gather import thin
+from ringmain.model.bulk.layout import LETTERS_BYTES_MAX
 from ringmain.model.errors import Failed, Refused
 from ringmain.model.gateway import DropPolicy, GatewaySettings
 from ringmain.model.ids import DeviceId, Offset
-from ringmain.ports.buffer import Buffer, Dropped, Row, SealedRow
+from ringmain.ports.buffer import DROPPED_LETTERS, Buffer, Dropped, Row, SealedRow
 from ringmain.ports.clock import Clock
 from ringmain.ports.uplink import Uplink
+from ringmain.services.forwarding.gathering import OWN_READINGS_MAX, Gathering, held_by, sealed_row
 from ringmain.services.forwarding.lanes import Lanes
 
 log = logging.getLogger(__name__)
@@ -41,20 +41,20 @@ ROOM_SHARE, ROOM_BYTES = 0.05, 256 * 1024
 doors has to fit into it, or they would stay closed although something could go.
 """
 
+DISK_ROOM_BYTES = 2 * 1024 * 1024
+"""The same on a disk that is short of room, as free pages of the file: a commit of 20,000 messages, or a large letter.
+Less than what the file gives back to the disk, or it would be given up again and again.
+"""
+
 ROOM_ROWS = 8
 """Rows given up at a time."""
 
 DOWNSAMPLE_S_MAX = 86_400
 """Thinned to one reading a day there is nothing left to thin; then the oldest go."""
 
-CHUNK_READINGS_MAX = 10_000_000
-"""For our own chunks, which were bounded when they were sealed."""
-
-Gather = Callable[[Sequence[Row]], Chunk]
-
 
 class Keeper:
-    """Seals and makes room. `free` says which rows may be touched, `gather` makes one chunk of raw ones, and `notice`
+    """Seals and makes room. `free` says which rows may be touched, `gathering` makes chunks of raw ones, and `notice`
     is told when there are new sealed rows.
     """
 
@@ -67,7 +67,7 @@ class Keeper:
         settings: GatewaySettings,
         *,
         free: Callable[[Sequence[Row]], list[Row]],
-        gather: Gather,
+        gathering: Gathering,
         notice: Callable[[], None],
     ) -> None:
         self.settings = settings
@@ -78,7 +78,7 @@ class Keeper:
         self._clock = clock
         self._lanes = lanes
         self._free = free
-        self._gather = gather
+        self._gathering = gathering
         self._notice = notice
         self._thinned = Offset(0)
         self._waiting_since_s: float | None = None
@@ -97,12 +97,14 @@ class Keeper:
 
     async def seal(self, *, now: bool = False) -> None:
         """Seal what has to wait, chunk by chunk; `now`, however little it is and however short it has waited."""
-        while rows := await self._sealable(now=now):
+        while free := await self._sealable(now=now):
+            rows, pieces = self._gathering.raw(free, LETTERS_BYTES_MAX)
+            if not rows:
+                continue
             offsets = [row.offset for row in rows]
             self._lanes.take(offsets)
             try:
-                chunk = self._gather(rows)
-                await self._buffer.replace(offsets, [_sealed(chunk, encode_chunk(chunk))], ())
+                await self._buffer.replace(offsets, [sealed_row(*piece) for piece in pieces], ())
                 self._waiting_since_s = None
                 self._notice()
             except Refused:
@@ -110,6 +112,22 @@ class Keeper:
             finally:
                 self._lanes.land(offsets, settled=True)
             await asyncio.sleep(0)
+
+    async def holds_raw(self, last: Offset) -> bool:
+        """Whether a raw row up to there is left that can be sealed, or is on its way."""
+        after = Offset(0)
+        while rows := await self._buffer.read(after, SEAL_BYTES_MAX, sealed=False):
+            if any(row.offset <= last and self._gathering.may(row) for row in rows):
+                return True
+            after = rows[-1].offset
+        return False
+
+    async def close(self) -> None:
+        """Seal all that is left, when nothing is on its way any more."""
+        try:
+            await self.seal(now=True)
+        except Failed as failed:
+            log.error("%s; what is not sealed needs names.json", failed.detail)
 
     async def _sealable(self, *, now: bool) -> list[Row]:
         """The oldest raw rows that have to wait, if they are enough or have waited long enough."""
@@ -126,7 +144,7 @@ class Keeper:
         border = self._lanes.border if self._uplink.is_up else status.last
         rows: list[Row] = []
         readings = 0
-        for row in self._free(await self._buffer.read(Offset(0), SEAL_BYTES_MAX, sealed=False)):
+        for row in await self._first_free(Offset(0), sealed=False):
             if row.offset > border:
                 break
             rows.append(row)
@@ -134,6 +152,14 @@ class Keeper:
             if readings >= SEAL_READINGS:
                 return rows
         return rows if late else []
+
+    async def _first_free(self, after: Offset, *, sealed: bool) -> list[Row]:
+        """The oldest rows of that kind that may be touched, however much lies before them that may not."""
+        while read := await self._buffer.read(after, SEAL_BYTES_MAX, sealed=sealed):
+            if free := self._free(read):
+                return free
+            after = read[-1].offset
+        return []
 
     # -- room -----------------------------------------------------------------------------------------------
 
@@ -149,11 +175,12 @@ class Keeper:
             self._thinned, self.step_s = Offset(0), 0  # the next outage begins with the setting's own step
 
     def _is_full(self) -> bool:
-        status = self._buffer.status()
-        return (
-            status.used_bytes > self.settings.buffer_bytes_max - _room(self.settings.buffer_bytes_max)
-            or status.free_bytes < self.settings.free_bytes_min
-        )
+        """Whether the doors would soon be refused. On a disk that is short of room what was given up is free pages of
+        the file: the disk gains nothing by it, but new rows go there.
+        """
+        status, settings = self._buffer.status(), self.settings
+        no_disk = status.free_bytes < settings.free_bytes_min and status.free_page_bytes < DISK_ROOM_BYTES
+        return no_disk or status.used_bytes > settings.buffer_bytes_max - _room(settings.buffer_bytes_max)
 
     async def _give_up(self) -> bool:
         """One step of the policy; False where nothing may go now."""
@@ -174,35 +201,34 @@ class Keeper:
         """The oldest sealed rows behind `after` that are free. Where none is sealed there is nothing to give up yet:
         what waits is sealed first.
         """
-        read = await self._buffer.read(after, SEAL_BYTES_MAX, sealed=True)
-        return self._free(read)[:ROOM_ROWS]
+        return (await self._first_free(after, sealed=True))[:ROOM_ROWS]
 
     async def _drop(self, rows: Sequence[Row]) -> None:
-        counts: Counter[DeviceId] = Counter()
+        readings: Counter[DeviceId] = Counter()
+        letters: Counter[DeviceId] = Counter()
         for row in rows:
-            counts.update(_readings_of(row))
-        await self._replace(rows, (), counts, "drop_oldest")
+            some, more = held_by(row)
+            readings += some
+            letters += more
+        await self._replace(rows, (), [*_dropped(readings, "drop_oldest"), *_dropped(letters, DROPPED_LETTERS)])
 
     async def _thin(self, row: Row) -> None:
         """One row at the present step; it goes on as a new row, behind those that are still to be thinned."""
         try:
-            kept, dropped = thin(decode_chunk(row.body, readings_max=CHUNK_READINGS_MAX), self.step_s)
+            kept, dropped = thin(decode_chunk(row.body, readings_max=OWN_READINGS_MAX), self.step_s)
         except ChunkError as error:
             log.error("row %d of the buffer can not be thinned: %s", row.offset, error)
             self._thinned = row.offset
             return
         self._thinned = row.offset
         if dropped:
-            sealed = [_sealed(kept, encode_chunk(kept))] if kept.readings else []
-            await self._replace([row], sealed, dropped, "downsampled")
+            sealed = [sealed_row(kept, encode_chunk(kept))] if kept.readings else []
+            await self._replace([row], sealed, _dropped(dropped, "downsampled"))
 
-    async def _replace(
-        self, rows: Sequence[Row], sealed: Sequence[SealedRow], counts: dict[DeviceId, int], reason: str
-    ) -> None:
+    async def _replace(self, rows: Sequence[Row], sealed: Sequence[SealedRow], dropped: Sequence[Dropped]) -> None:
         offsets = [row.offset for row in rows]
         self._lanes.take(offsets)
         try:
-            dropped = [Dropped(device, reason, count) for device, count in counts.items()]
             await self._buffer.replace(offsets, sealed, dropped)
             self._notice()
         except Refused:
@@ -216,21 +242,5 @@ def _room(bytes_max: int) -> int:
     return min(bytes_max // 4, max(int(bytes_max * ROOM_SHARE), ROOM_BYTES))
 
 
-def _sealed(chunk: Chunk, body: bytes) -> SealedRow:
-    stamps = [stamp for block in chunk.blocks for stamp in _extremes(block)]
-    return SealedRow(chunk.readings, min(stamps, default=0), max(stamps, default=0), body)
-
-
-def _extremes(block: Block) -> tuple[int, ...]:
-    stamps = block.stamps.cast("q")
-    return (min(stamps), max(stamps)) if len(stamps) else ()
-
-
-def _readings_of(row: Row) -> Counter[DeviceId]:
-    """Single readings of each device in a sealed row."""
-    counts: Counter[DeviceId] = Counter()
-    chunk = decode_chunk(row.body, readings_max=CHUNK_READINGS_MAX)
-    for block in chunk.blocks:
-        for index, count in Counter(block.devices.cast("q")).items():
-            counts[chunk.names[index]] += count * len(block.channels)
-    return counts
+def _dropped(counts: dict[DeviceId, int], reason: str) -> list[Dropped]:
+    return [Dropped(device, reason, count) for device, count in counts.items()]

@@ -1,4 +1,4 @@
-"""Lanes: which rows of the buffer go up live, and which are the backlog. Pure; offsets and counts only.
+"""Lanes: which rows of the buffer go up live, and which are the backlog. Pure; offsets only.
 
 Live is what was appended since the uplink came up. Everything before is backlog, and so is what the live lane had to
 skip because the link is slower than the meters: the newest readings are worth more than the order. A sealed row is
@@ -24,19 +24,16 @@ class Lanes:
         self.again = False
         """Whether this pass left something behind."""
         self._flying: set[Offset] = set()
-        self._taken_before = 0
-        self._live_settled = 0
 
-    def connected(self, last: Offset, taken: int) -> None:
+    def connected(self, last: Offset) -> None:
         """A new connection: nothing is on its way any more, and everything that is there is backlog."""
         self._flying.clear()
-        self.move_border(last, taken)
+        self.move_border(last)
         self.restart()
 
-    def move_border(self, last: Offset, taken: int) -> None:
-        """What is there now is backlog: `last` is the newest offset, `taken` how many readings there ever were."""
+    def move_border(self, last: Offset) -> None:
+        """What is there now is backlog: `last` is the newest offset."""
         self.border = self.live_sent = last
-        self._taken_before, self._live_settled = taken, 0
         self.again = True
 
     def fall_back(self, offset: Offset) -> None:
@@ -57,18 +54,9 @@ class Lanes:
         self._flying.difference_update(offsets)
         self.again |= not settled
 
-    def settled(self, offset: Offset, readings: int) -> None:
-        """So many readings of rows from `offset` on were settled."""
-        if offset > self.border:
-            self._live_settled += readings
-
     def is_free(self, offset: Offset) -> bool:
         """Whether nobody has it in hand."""
         return offset not in self._flying
-
-    def live_readings(self, taken: int) -> int:
-        """Readings in the live lane that are not settled yet."""
-        return max(0, taken - self._taken_before - self._live_settled)
 
     @property
     def in_flight(self) -> int:

@@ -9,22 +9,19 @@ It must never settle a row before it was acknowledged, and never let one row tha
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 
 import msgspec
 
-from ringmain.model.batch import BatchError, decode_batch
-from ringmain.model.bulk.chunk import Chunk
-from ringmain.model.bulk.codec import encode_chunk
-from ringmain.model.bulk.gather import chunk_of
 from ringmain.model.errors import Failed, Refused
 from ringmain.model.gateway import GatewaySettings
-from ringmain.model.ids import DeviceId, DeviceKey, Offset
 from ringmain.ports.buffer import Buffer, Row
 from ringmain.ports.clock import Clock
 from ringmain.ports.uplink import Uplink
+from ringmain.services.forwarding.gathering import Gathering, Names
 from ringmain.services.forwarding.lanes import Lanes
 from ringmain.services.forwarding.pace import Pace
+from ringmain.services.forwarding.slots import Slots
 
 log = logging.getLogger(__name__)
 
@@ -43,8 +40,6 @@ LIVE_SLOTS, BACKLOG_SLOTS = 4, 4
 RETRY_S = 2.0
 """Between two passes over a backlog of which something was left behind."""
 
-Names = Callable[[], Mapping[DeviceKey, DeviceId]]
-
 
 class Drain(msgspec.Struct, frozen=True):
     """How the backlog goes down. `seconds` is None while the uplink is down."""
@@ -60,18 +55,17 @@ class Forwarding:
     def __init__(self, buffer: Buffer, uplink: Uplink, clock: Clock, names: Names, settings: GatewaySettings) -> None:
         self.settings = settings
         self.lanes = Lanes()
+        self.gathering = Gathering(names)
         self.sent = self.resent = 0
         """Messages acknowledged, and messages that have to go again."""
         self.trouble = ""
         self._buffer = buffer
         self._uplink = uplink
         self._clock = clock
-        self._names = names
         self._connection = 0
         self._live_slots = asyncio.Semaphore(LIVE_SLOTS)
-        self._backlog_slots = asyncio.Semaphore(BACKLOG_SLOTS)
+        self._backlog_slots = Slots(BACKLOG_SLOTS)
         self._more_backlog = asyncio.Event()
-        self._unreadable: set[Offset] = set()
 
     async def run(self) -> None:
         """Forward for ever, until cancelled."""
@@ -86,8 +80,8 @@ class Forwarding:
     def drain(self) -> Drain:
         """What is behind, and how long it will take at the permitted rate."""
         status = self._buffer.status()
-        live = self.lanes.live_readings(status.taken) if self._is_connected() else 0
-        readings = max(0, status.readings - live)
+        live = self._buffer.raw_readings(self.lanes.border) if self._is_connected() else 0
+        readings = status.readings - live
         size = status.bytes * readings // status.readings if status.readings else 0
         return Drain(readings, size, size / self.settings.backlog_bytes_s if self._is_connected() else None)
 
@@ -99,8 +93,8 @@ class Forwarding:
         await self._uplink.up()
         if self._connection != self._uplink.connections:
             self._connection = self._uplink.connections
-            status = self._buffer.status()
-            self.lanes.connected(status.last, status.taken)
+            self.lanes.connected(self._buffer.status().last)
+            self._backlog_slots.connected()
             self._more_backlog.set()
 
     # -- live -----------------------------------------------------------------------------------------------
@@ -127,17 +121,11 @@ class Forwarding:
         if not rows or not self._is_connected():
             return False
         if sum(len(row.body) for row in rows) >= LIVE_BYTES_MAX:
-            status = self._buffer.status()
-            self.lanes.move_border(status.last, status.taken)
+            self.lanes.move_border(self._buffer.status().last)
             self._more_backlog.set()
             return False
         self.lanes.live_sent = rows[-1].offset
-        rows = self.free(rows)
-        if rows:
-            payload = encode_chunk(self.gather(rows))
-            self.lanes.take(row.offset for row in rows)
-            tasks.create_task(self._deliver(rows, payload, self._live_slots))
-        return bool(rows)
+        return self._start(tasks, self.free(rows), self._live_slots) > 0
 
     # -- backlog --------------------------------------------------------------------------------------------
 
@@ -176,49 +164,42 @@ class Forwarding:
         pace.bytes_s = self.settings.backlog_bytes_s
         while (delay_s := pace.delay_s(self._clock.monotonic_s())) and self._is_connected():  # noqa: ASYNC110 - time is it
             await asyncio.sleep(min(delay_s, 1.0))
-        rows = self.free(rows)
-        if not rows or not self._is_connected():
+        size = self._start(tasks, self.free(rows), self._backlog_slots) if self._is_connected() else 0
+        if size:
+            pace.spend(size, self._clock.monotonic_s())
+        else:
             self._backlog_slots.release()
-            return
-        payload = rows[0].body if rows[0].sealed else encode_chunk(self.gather(rows))
-        pace.spend(len(payload), self._clock.monotonic_s())
-        self.lanes.take(row.offset for row in rows)
-        tasks.create_task(self._deliver(rows, payload, self._backlog_slots))
 
     # -- both -----------------------------------------------------------------------------------------------
 
     def free(self, rows: Sequence[Row]) -> list[Row]:
-        """Those of them that nobody has in hand and that can be read. One that can not stays where it is."""
-        return [row for row in rows if self.lanes.is_free(row.offset) and self._is_readable(row)]
+        """Those of them that nobody has in hand, and that can go up."""
+        return [row for row in rows if self.lanes.is_free(row.offset) and self.gathering.may(row)]
 
-    def gather(self, rows: Sequence[Row]) -> Chunk:
-        """One chunk of these raw rows, which are `free`."""
-        return chunk_of([decode_batch(row.body) for row in rows], self._names())
+    def _start(self, tasks: asyncio.TaskGroup, rows: Sequence[Row], slots: asyncio.Semaphore | Slots) -> int:
+        """Begin to send free rows; the bytes that go up, 0 where none of the rows can."""
+        taken, payloads = self.gathering.messages(rows, self._uplink.payload_bytes_max) if rows else ([], [])
+        if taken:
+            self.lanes.take(row.offset for row in taken)
+            tasks.create_task(self._deliver(taken, payloads, slots))
+        return max(1, sum(map(len, payloads))) if taken else 0
 
-    def _is_readable(self, row: Row) -> bool:
-        if row.sealed:
-            return True
-        try:
-            decode_batch(row.body)
-        except BatchError as error:
-            if row.offset not in self._unreadable:
-                self._unreadable.add(row.offset)
-                log.error("row %d of the buffer can not be read and stays where it is: %s", row.offset, error)
-            return False
-        return True
-
-    async def _deliver(self, rows: Sequence[Row], payload: bytes, slots: asyncio.Semaphore) -> None:
-        """Send one message and settle its rows when it is acknowledged."""
+    async def _deliver(self, rows: Sequence[Row], payloads: Sequence[bytes], slots: asyncio.Semaphore | Slots) -> None:
+        """Send the messages of these rows one after another, and settle the rows when all are acknowledged."""
         offsets = [row.offset for row in rows]
+        connection = self._connection
         settled = False
         try:
-            await self._uplink.send(CHUNKS, payload)
+            for payload in payloads:
+                if self._uplink.connections != connection:
+                    raise Failed("unavailable", "the uplink ended in between", "all of it goes again")
+                began_s = self._clock.monotonic_s()
+                await self._uplink.send(CHUNKS, payload)
+                self._backlog_slots.answered(self._clock.monotonic_s() - began_s)
+                self.sent += 1
             await self._buffer.settle(offsets)
             settled = True
-            self.sent += 1
             self.trouble = ""
-            for row in rows:
-                self.lanes.settled(row.offset, row.readings)
         except (Failed, Refused) as error:
             self.resent += 1
             self.trouble = error.detail

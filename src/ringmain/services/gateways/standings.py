@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 import msgspec
 
 from ringmain.model.device import Device, Profile
-from ringmain.model.gateway import GATEWAY_PROFILE, Delegation
+from ringmain.model.gateway import SPEAKING_PROFILES, Delegation
 from ringmain.model.ids import DeviceId, DeviceKey, ProfileName, TenantId
 from ringmain.model.standing import ALWAYS, Standing
 
@@ -38,7 +38,7 @@ class Standings:
     def know(self, device: Device) -> set[DeviceKey]:
         """A device as it now is; the gateways that speak for it."""
         self._keys.setdefault(device.tenant, {})[device.id] = device.key
-        if device.profile == GATEWAY_PROFILE:
+        if device.profile in SPEAKING_PROFILES:
             self.gateways[device.key] = device
         speakers = self._speakers.get(device.key, set())
         for gateway in speakers:

@@ -1,20 +1,25 @@
 """A damaged buffer: whatever happened to its file, it opens, gives every whole row and takes new ones."""
 
 import asyncio
+import contextlib
 import random
 import sqlite3
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from ringmain.adapters.embedded import buffer_salvage
 from ringmain.adapters.embedded.buffer import EmbeddedBuffer
+from ringmain.adapters.embedded.buffer_index import Facts
 from ringmain.adapters.embedded.buffer_room import PAGE_BYTES
+from ringmain.adapters.embedded.buffer_rows import insert
 from ringmain.adapters.embedded.buffer_salvage import mark, salvage, suspect
+from ringmain.adapters.embedded.buffer_schema import SCHEMA, connected, is_full
 from ringmain.model.batch import FORMAT, Batch, block_of, encode_batch
 from ringmain.model.errors import Failed
 from ringmain.model.ids import Offset
-from ringmain.ports.buffer import SealedRow
+from ringmain.ports.buffer import DROPPED_LETTERS, Dropped, SealedRow
 
 FAR = 1 << 30
 ROWS = 60
@@ -165,6 +170,20 @@ async def test_a_suspected_file_that_is_whole_loses_nothing(made):
     await buffer.close()
 
 
+async def test_dropped_letters_hide_no_reading_that_is_lost(made):
+    path, data, known = made
+    path.write_bytes(data)
+    with sqlite3.connect(path) as connection:
+        (lost,) = connection.execute("SELECT readings FROM rows WHERE offset = ?", (max(known),)).fetchone()
+        connection.execute("DELETE FROM rows WHERE offset = ?", (max(known),))
+        connection.execute("INSERT INTO dropped VALUES ('m1', ?, ?)", (DROPPED_LETTERS, lost))
+    connection.close()
+    suspect(path)
+    buffer = await EmbeddedBuffer.open(path)
+    assert set(buffer.status().dropped) == {Dropped("m1", DROPPED_LETTERS, lost), Dropped("", "damaged", lost)}
+    await buffer.close()
+
+
 async def test_a_crash_between_the_renames_is_finished_at_the_next_start(made, monkeypatch):
     path, data, known = made
     path.write_bytes(data)
@@ -184,6 +203,85 @@ async def test_a_crash_between_the_renames_is_finished_at_the_next_start(made, m
     buffer = await EmbeddedBuffer.open(path)
     assert {row.offset: row.body for row in await buffer.read(Offset(0), FAR)} == known
     await buffer.close()
+
+
+async def test_the_copy_is_one_file_and_whole_before_the_damaged_one_is_moved(made, monkeypatch):
+    path, data, known = made
+    path.write_bytes(data)
+    suspect(path)
+    saved, seen = path.with_name("buffer.sqlite.salvaged"), []
+    books = buffer_salvage._copy_books
+
+    def copy_books(old, new, readings):
+        seen.extend(saved.with_name(saved.name + part).exists() for part in ("-wal", "-shm"))
+        return books(old, new, readings)
+
+    monkeypatch.setattr(buffer_salvage, "_copy_books", copy_books)
+    salvage(path)
+    assert seen == [False, False], "rows in a log are not in the file that is renamed"
+    with sqlite3.connect(path) as connection:
+        assert {offset for (offset,) in connection.execute("SELECT offset FROM rows")} == set(known)
+    connection.close()
+
+
+async def test_a_disk_without_room_for_the_copy_leaves_the_damaged_file_where_it_is(made, monkeypatch):
+    path, data, known = made
+    path.write_bytes(data)
+    suspect(path)
+
+    def no_room(*_):
+        error = sqlite3.OperationalError("database or disk is full")
+        error.sqlite_errorcode = sqlite3.SQLITE_FULL
+        raise error
+
+    monkeypatch.setattr(buffer_salvage, "_copy_books", no_room)
+    with pytest.raises(Failed) as failed:
+        await EmbeddedBuffer.open(path)
+    assert failed.value.code == "storage_full"
+    assert path.read_bytes() == data
+    assert not path.with_name("buffer.sqlite.salvaged").exists(), "half a copy takes what the disk has left"
+    monkeypatch.undo()
+    buffer = await EmbeddedBuffer.open(path)
+    assert {row.offset: row.body for row in await buffer.read(Offset(0), FAR)} == known
+    await buffer.close()
+
+
+@pytest.mark.needs("root")
+@pytest.mark.parametrize("share", [0.5, 0.9, 1.5, 2.5])
+def test_whatever_room_the_disk_has_no_row_is_lost(tmp_path, share):
+    """With that share of the file left: where the rows fit once they are there, else the old file is as it was."""
+    disk, mib = tmp_path / "disk", 8
+    disk.mkdir()
+    size = int(mib * (1 + share) * (1 << 20)) + (1 << 20)
+    command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(disk)]
+    if subprocess.run(command, check=False, capture_output=True).returncode:
+        pytest.skip("needs root with the right to mount")
+    try:
+        path = disk / "buffer.sqlite"
+        with contextlib.closing(connected(path, "full", "delete")) as new:
+            for statement in SCHEMA:
+                new.execute(statement)
+            new.execute("BEGIN")
+            rows = 0
+            while path.stat().st_size < (mib - 1) << 20:
+                noise = random.Random(rows).randbytes(200_000)
+                insert(new, Facts(True, 1, 0, 0, len(noise)), noise)
+                rows += 1
+            new.execute("COMMIT")
+        suspect(path)
+        if share > 0.8:
+            salvage(path)
+        else:
+            with pytest.raises(sqlite3.OperationalError) as full:
+                salvage(path)
+            assert is_full(full.value)
+            assert mark(path).exists(), "tried again at the next start"
+        for name in ("-wal", "-shm"):
+            assert not path.with_name(path.name + name).exists()
+        with contextlib.closing(sqlite3.connect(path)) as connection:
+            assert connection.execute("SELECT count(*) FROM rows").fetchone() == (rows,)
+    finally:
+        subprocess.run(["umount", disk], check=True, timeout=60)
 
 
 @pytest.mark.slow

@@ -225,6 +225,7 @@ async def test_closing_folds_the_wal_in_and_later_calls_are_refused(path):
     await again.file.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cut", [1, 7, 60, 200])
 async def test_a_torn_tail_of_the_wal_opens_with_whole_transactions(numbers, tmp_path, cut):
     for n in range(10):

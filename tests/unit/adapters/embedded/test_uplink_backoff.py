@@ -8,8 +8,9 @@ import pytest
 
 from ringmain.adapters.embedded import uplink as module
 from ringmain.adapters.embedded import uplink_backoff
-from ringmain.adapters.embedded.uplink import MqttUplink, Target
+from ringmain.adapters.embedded.uplink import MqttUplink
 from ringmain.adapters.embedded.uplink_backoff import BACKOFF_S_MAX, Backoff
+from ringmain.adapters.embedded.uplink_target import Target
 from ringmain.model.errors import Failed
 from ringmain.protocols.mqtt.client_events import ClientSettings
 
@@ -124,6 +125,32 @@ async def send_one(world):
             return await world.uplink.send("chunks", b"x")
         except Failed:  # still a connection that hangs up at once
             await asyncio.sleep(0)
+
+
+@pytest.mark.slow
+async def test_a_handshake_that_takes_longer_than_an_answer_may_does_not_hang_the_uplink(world, monkeypatch):
+    """The platform was stopped and goes on: the connection is there, and the answer to CONNECT would be overdue."""
+    loop = asyncio.get_running_loop()
+    plain = loop.create_connection
+
+    async def slowly(factory, *args, **kwargs):
+        class Handshaking(asyncio.Protocol):
+            def connection_made(self, transport):
+                protocol = factory()
+                transport.set_protocol(protocol)
+                loop.call_later(0.3, made.set_result, (transport, protocol))
+                loop.call_later(0.3, protocol.connection_made, transport)
+
+        made = loop.create_future()
+        await plain(Handshaking, *args[:2])
+        transport, protocol = await made
+        await asyncio.sleep(0.01)  # timers that are due come first
+        return transport, protocol
+
+    monkeypatch.setattr(loop, "create_connection", slowly)
+    monkeypatch.setattr(module, "CONNECT_ANSWERS", 50)
+    before = world.uplink.connections
+    await world.until(lambda: world.uplink.connections >= before + 3)
 
 
 @pytest.mark.parametrize(("answer_s", "connect_s"), [(0.02, "0.06"), (9.0, "0.1")])

@@ -7,9 +7,9 @@ import pytest
 
 from ringmain.apps.docs.gateways import TABLES
 from ringmain.apps.docs.tables import marked
-from ringmain.gateway.translate.bulk import CHUNK_READINGS_MAX
 from ringmain.gateway.translate.bulk_named import REASONS
 from ringmain.gateway.translate.gateway_report import REPORT_BYTES_MAX
+from ringmain.model.bulk.layout import CHUNK_READINGS_MAX
 from ringmain.model.errors import ERRORS
 from ringmain.model.gateway import DELEGATIONS_MAX, DropPolicy, GatewayReport, GatewaySettings, SettingsState
 from ringmain.services.gateways.documents import SETTINGS_KEPT

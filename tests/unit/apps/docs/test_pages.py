@@ -31,6 +31,8 @@ def test_the_command_writes_what_differs(
     (tmp_path / "docs" / "adr").mkdir(parents=True)
     (tmp_path / "docs" / "architecture.md").write_text("a\n<!-- table: errors -->\nold\n<!-- end -->\nz\n")
     (tmp_path / "docs" / "gateways.md").write_text("a\n<!-- table: gateway-settings -->\n<!-- end -->\nz\n")
+    (tmp_path / "docs" / "protocols").mkdir()
+    (tmp_path / "docs" / "protocols" / "sparkplug.md").write_text("<!-- table: sparkplug-node -->\n<!-- end -->\n")
     (tmp_path / "pyproject.toml").write_text(
         '[[tool.importlinter.contracts]]\ntype = "layers"\nlayers = ["apps", "(planning)", "protocols | model"]\n'
     )

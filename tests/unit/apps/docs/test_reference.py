@@ -26,6 +26,6 @@ def test_metrics_are_those_of_a_scrape() -> None:
         for family in families
         if family.name.startswith("ringmain_") and not family.name.endswith("_created")
     ]
-    assert len(names) == 14
+    assert len(names) == 16
     for name in names:
         assert f"| `{name}` |" in PAGE or f"| `{name}_total` |" in PAGE

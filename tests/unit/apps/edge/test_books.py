@@ -6,7 +6,7 @@ from ringmain.apps.edge.books import DOCUMENT, EdgeBooks
 from ringmain.gateway.intake import Committed
 from ringmain.model.batch import FORMAT, Batch, DeadLetter, Rejection, block_of, encode_batch
 from ringmain.model.ids import DeviceId, DeviceKey, Offset
-from ringmain.ports.buffer import Dropped
+from ringmain.ports.buffer import DROPPED_LETTERS, Dropped
 
 BATCH = Batch(
     FORMAT,
@@ -44,6 +44,20 @@ async def test_received_is_all_that_became_of_it():
         ("rejected", "unknown_topic"): 4,
     }
     assert received == sum(found.values())
+
+
+async def test_dead_letters_that_were_dropped_are_no_longer_said_to_go_up():
+    buffer, books = SimulatedBuffer(), EdgeBooks(SimulatedBlobs())
+    for _ in range(2):
+        await buffer.append(encode_batch(BATCH))
+        books.committed(Committed(BATCH, 5, 0.0))
+    letters = Dropped(DeviceId("m"), DROPPED_LETTERS, 1)
+    await buffer.replace([Offset(2)], [], [Dropped(DeviceId("m"), "drop_oldest", 3), letters])
+    found = lines(books, buffer)
+    assert (found["dead_letter", ""], found["dropped", DROPPED_LETTERS], found["dropped", "drop_oldest"]) == (1, 1, 3)
+    assert found.pop(("received", "")) == sum(found.values())
+    after_a_crash = lines(EdgeBooks(SimulatedBlobs()), buffer)
+    assert after_a_crash.pop(("received", "")) == sum(after_a_crash.values()), "that forgot the last letters"
 
 
 async def test_refusals_are_kept_over_a_restart():

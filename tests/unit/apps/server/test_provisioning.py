@@ -36,7 +36,7 @@ async def house():
     )
     (other,) = await registry.add(RIVAL, [NewDevice("h", "gateway", LifecycleState.ACTIVE)], 0)
     told = Told()
-    desk = ClaimDesk(world.context.claims, told, "the CA")
+    desk = ClaimDesk(world.context.claims, told, lambda: "the CA")
     claim = (await world.context.claims.open(ACME, "m")).claim
     return SimpleNamespace(
         desk=desk, claim=claim, told=told, meter=meter, gateway=gateway, other=other, registry=registry

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ringmain.protocols.mqtt import packets
+from ringmain.protocols.mqtt import answers, packets
 from ringmain.protocols.mqtt.client import ClientMachine
 from ringmain.protocols.mqtt.client_events import (
     IN_FLIGHT_MAX,
@@ -17,12 +17,13 @@ from ringmain.protocols.mqtt.client_events import (
     Received,
 )
 from ringmain.protocols.mqtt.events import ConnectAsked, Delivered, Limits, Published, SubscribeAsked
+from ringmain.protocols.mqtt.flight import UNKEPT_FROM
 from ringmain.protocols.mqtt.machine import ServerMachine
 from ringmain.protocols.mqtt.properties import Property
 from ringmain.protocols.mqtt.reasons import Reason
 
 SETTINGS = ClientSettings("edge", "tenant/edge", b"token", keep_alive_s=20, answer_s=15.0)
-CONNACK = packets.write_connack(5, Reason.SUCCESS) or b""
+CONNACK = answers.write_connack(5, Reason.SUCCESS) or b""
 
 
 def connected(now: float = 0.0) -> ClientMachine:
@@ -91,7 +92,7 @@ def test_a_conversation_with_the_servers_machine():
 
     server.publish("devices/edge/roster", b"{}", 1)
     assert client.receive(server.data_to_send(), 3.0) == [Received("devices/edge/roster", b"{}")]
-    assert server.receive(client.data_to_send(), 3.0) == [Delivered(1)]
+    assert server.receive(client.data_to_send(), 3.0) == [Delivered(UNKEPT_FROM)]
 
     client.close()
     (closed,) = server.receive(client.data_to_send(), 4.0)
@@ -100,8 +101,8 @@ def test_a_conversation_with_the_servers_machine():
 
 @given(st.data())
 def test_it_does_not_matter_where_a_stream_is_split(data):
-    stream = CONNACK + packets.write_suback(5, 1, [1]) + b"\xd0\x00" + packets.write_publish(5, "a/b", b"x" * 200, 1, 7)
-    stream += packets.write_publish(5, "a/b", b"y", 0, 0) + packets.write_disconnect(Reason.SERVER_SHUTTING_DOWN, "bye")
+    stream = CONNACK + answers.write_suback(5, 1, [1]) + b"\xd0\x00" + answers.write_publish(5, "a/b", b"x" * 200, 1, 7)
+    stream += answers.write_publish(5, "a/b", b"y", 0, 0) + answers.write_disconnect(Reason.SERVER_SHUTTING_DOWN, "bye")
     cuts = sorted(data.draw(st.lists(st.integers(0, len(stream)), max_size=12)))
     machine = ClientMachine(SETTINGS, 0.0)
     events = [
@@ -127,7 +128,7 @@ def test_noise_ends_it_and_nothing_else(noise, greeted):
 
 
 def test_a_refusal_says_why():
-    refusal = packets.write_connack(5, Reason.BAD_USER_NAME_OR_PASSWORD, {Property.REASON_STRING: "unknown"}) or b""
+    refusal = answers.write_connack(5, Reason.BAD_USER_NAME_OR_PASSWORD, {Property.REASON_STRING: "unknown"}) or b""
     assert ended(ClientMachine(SETTINGS, 0.0), refusal) == Ended(Reason.BAD_USER_NAME_OR_PASSWORD, "unknown")
 
 
@@ -138,7 +139,7 @@ def test_a_refusal_says_why():
         (CONNACK, Reason.PROTOCOL_ERROR),  # a second one
         (b"\x34\x07\x00\x01a\x00\x01\x00x", Reason.QOS_NOT_SUPPORTED),  # PUBLISH of QoS 2
         (b"\x32\x07\x00\x01a\x00\x00\x00x", Reason.PROTOCOL_ERROR),  # packet identifier 0
-        (b"\x30\x05\x00\x01+\x00x", Reason.TOPIC_NAME_INVALID),
+        (b"\x30\x05\x00\x01+\x00x", Reason.MALFORMED_PACKET),
         (b"\x82\x00", Reason.MALFORMED_PACKET),  # flags
         (b"\x10\x00", Reason.PROTOCOL_ERROR),  # CONNECT from a server
         (b"\x30\xff\xff\xff\x7f", Reason.PACKET_TOO_LARGE),
@@ -159,6 +160,14 @@ def test_a_server_that_never_answers():
     assert machine.wake(114.9) == []
     (event,) = machine.wake(115.0)
     assert event == Ended(Reason.KEEP_ALIVE_TIMEOUT, "no answer for 15 s")
+
+
+def test_the_time_of_the_handshake_is_not_the_servers():
+    machine = ClientMachine(SETTINGS, 100.0)
+    machine.opened(120.0)
+    assert machine.wake(120.0) == []
+    assert machine.deadline() == 135.0
+    assert isinstance(machine.wake(135.0)[0], Ended)
 
 
 def test_a_ping_when_nothing_was_said_and_the_end_when_it_is_not_answered():
@@ -182,15 +191,93 @@ def test_a_puback_that_is_overdue_ends_a_link_that_still_answers_pings():
     assert isinstance(machine.wake(16.0)[0], Ended)
 
 
+class Slow:
+    """A line that carries `bytes_s` of what was put on it; the time is the test's."""
+
+    def __init__(self, bytes_s: float) -> None:
+        self.bytes_s, self.written, self.left, self.now = bytes_s, 0, 0.0, 0.0
+        self.machine = ClientMachine(SETTINGS, 0.0, lambda: (int(self.left), self.written - int(self.left)))
+        self.write()
+        self.machine.receive(CONNACK, 0.0)
+
+    def write(self) -> None:
+        self.written += len(self.machine.data_to_send())
+
+    def publish(self, size: int) -> tuple[int, int]:
+        identifier = self.machine.publish("t", bytes(size), self.now)
+        self.write()
+        self.machine.sending(self.now)
+        return self.written, identifier
+
+    def until(self, end: float) -> list:
+        """Whatever the machine says until then; it is woken when it wants to be."""
+        events = []
+        while self.now < end and not events:
+            at = min(end, max(self.machine.deadline() or end, self.now))
+            self.left = min(self.written, self.left + self.bytes_s * (at - self.now))
+            self.now = at
+            events = self.machine.wake(at)
+            self.write()
+        return events
+
+
+@pytest.mark.parametrize("size", [24_000, 128_000])
+def test_a_slow_line_is_no_dead_one(size):
+    """Four chunks at once at 2.4 kB/s: the first is answered after 10 s, or 53, the others later and later."""
+    line = Slow(2400)
+    for end, identifier in [line.publish(size) for _ in range(4)]:
+        assert line.until(end / 2400 + 0.5) == []
+        (event,) = line.machine.receive(b"\x40\x02" + identifier.to_bytes(2, "big"), line.now)
+        assert event == Acknowledged(identifier, Reason.SUCCESS, "")
+
+
+def test_a_line_that_dies_with_half_of_it_is_noticed():
+    line = Slow(2400)
+    line.publish(96_000)
+    assert line.until(20.0) == []
+    line.bytes_s = 0
+    (event,) = line.until(100.0)
+    assert event == Ended(Reason.KEEP_ALIVE_TIMEOUT, "no answer for 15 s")
+    assert 34.0 <= line.now <= 36.0
+
+
+def test_a_server_that_takes_all_and_answers_nothing_is_noticed_whatever_pings_it_gets():
+    """Its kernel acknowledges all bytes, those of pings too."""
+    line = Slow(1e9)
+    line.machine._keep_alive_s = 1.0  # as often as it is looked
+    line.publish(24_000)
+    (event,) = line.until(100.0)
+    assert isinstance(event, Ended)
+    assert line.now <= 18.0
+
+
+def test_each_message_has_its_time_from_the_answer_to_the_one_before():
+    machine = connected()
+    first, second = machine.publish("t", b"", 1.0), machine.publish("t", b"", 1.0)
+    machine.receive(b"\x40\x02" + first.to_bytes(2, "big"), 14.0)
+    assert machine.wake(28.9) == []
+    assert machine.deadline() in (29.0, 34.0, 35.0)
+    machine.receive(b"\xd0\x00", 28.9)
+    assert isinstance(machine.wake(29.0)[0], Ended), second
+
+
+def test_an_answer_to_a_later_message_gives_one_that_was_passed_over_no_time():
+    machine = connected()
+    machine.publish("t", b"", 1.0)
+    later = machine.publish("t", b"", 2.0)
+    machine.receive(b"\x40\x02" + later.to_bytes(2, "big"), 15.0)
+    assert isinstance(machine.wake(16.0)[0], Ended)
+
+
 def test_the_servers_keep_alive_wins():
     machine = ClientMachine(SETTINGS, 0.0)
-    machine.receive(packets.write_connack(5, Reason.SUCCESS, {Property.SERVER_KEEP_ALIVE: 7}) or b"", 0.0)
+    machine.receive(answers.write_connack(5, Reason.SUCCESS, {Property.SERVER_KEEP_ALIVE: 7}) or b"", 0.0)
     assert machine.deadline() == 7.0
 
 
 def test_a_packet_that_the_server_would_not_take_is_not_sent():
     machine = ClientMachine(SETTINGS, 0.0)
-    machine.receive(packets.write_connack(5, Reason.SUCCESS, {Property.MAXIMUM_PACKET_SIZE: 20}) or b"", 0.0)
+    machine.receive(answers.write_connack(5, Reason.SUCCESS, {Property.MAXIMUM_PACKET_SIZE: 20}) or b"", 0.0)
     machine.data_to_send()
     with pytest.raises(ValueError, match="the server takes 20"):
         machine.publish("topic", b"x" * 30, 0.0)
@@ -205,7 +292,7 @@ def test_identifiers_in_flight_are_not_given_twice():
     for _ in range(65_600):
         given = machine.publish("t", b"", 0.0)
         assert given != held
-        machine.receive(packets.write_pubacks(5, [given.to_bytes(2, "big")]), 0.0)
+        machine.receive(answers.write_pubacks(5, [given.to_bytes(2, "big")]), 0.0)
     machine.data_to_send()
 
 

@@ -1,18 +1,25 @@
 """The machine of one connection: what it must refuse first, then what it offers. Single packets are in the vectors."""
 
+import msgspec
 import pytest
 
 from ringmain.protocols.mqtt import wire
 from ringmain.protocols.mqtt.events import (
+    NOTHING_KEPT,
     Closed,
     ConnectAsked,
     Delivered,
     Limits,
     Phase,
     Published,
+    Received,
+    Released,
     SubscribeAsked,
 )
+from ringmain.protocols.mqtt.flight import UNKEPT_FROM
 from ringmain.protocols.mqtt.machine import CONNECT_BYTES_MAX, WAITING_BYTES_MAX, ServerMachine
+from ringmain.protocols.mqtt.outgoing import Sending
+from ringmain.protocols.mqtt.properties import Property
 from ringmain.protocols.mqtt.reasons import NOT_IN_CONNACK, NOT_IN_DISCONNECT, Reason
 
 CONNECT = {4: bytes.fromhex("100d00044d5154540402003c000163"), 5: bytes.fromhex("100e00044d5154540502003c00000163")}
@@ -27,6 +34,12 @@ def publish(topic="t", payload=b"x", identifier=0, level=4, first=None):
 def connect_5(properties=b"", flags=2, keep_alive=60, rest=None):
     body = wire.text("MQTT") + bytes((5, flags)) + keep_alive.to_bytes(2, "big")
     return wire.packet(0x10, body + wire.variable(len(properties)) + properties + (rest or wire.text("c")))
+
+
+def identifiers_of(data):
+    """Packet identifiers of PUBLISHes on `errors` without a payload."""
+    assert len(data) % 12 == 0
+    return [int.from_bytes(data[at + 10 : at + 12], "big") for at in range(0, len(data), 12)]
 
 
 def connect_4(keep_alive):
@@ -72,7 +85,7 @@ class TestBeforeTheSignIn:
         for at in range(0, len(stream), piece):
             if machine.receive(stream[at : at + piece], 0.0):
                 break
-            assert sum(map(len, machine._chunks)) <= CONNECT_BYTES_MAX
+            assert machine._frames.held <= CONNECT_BYTES_MAX
         assert machine.phase is Phase.CLOSED
 
     def test_what_comes_during_the_sign_in_waits_and_is_bounded(self):
@@ -81,7 +94,7 @@ class TestBeforeTheSignIn:
         events = []
         for _ in range(1000):
             events = machine.receive(bytes(1024), 0.0)
-            assert sum(map(len, machine._chunks)) <= WAITING_BYTES_MAX + 1024
+            assert machine._frames.held <= WAITING_BYTES_MAX + 1024
             if events:
                 break
         assert [(type(it), it.reason, it.publish_will) for it in events] == [(Closed, Reason.QUOTA_EXCEEDED, False)]
@@ -122,7 +135,14 @@ class TestAccepted:
         machine = ServerMachine(Limits(receive_maximum=20, packet_bytes_max=4096), 0.0)
         machine.receive(connect_5(rest=wire.text("")), 0.0)
         machine.accept(0.0, "ringmain-1")
-        offered = "210014" + "2401" + "2500" + "2700001000" + "2900" + "2a00" + "12000a" + b"ringmain-1".hex()
+        offered = "210014" + "2700001000" + "22000a" + "12000a" + b"ringmain-1".hex()
+        assert machine.data_to_send().hex() == f"20{len(offered) // 2 + 3:02x}0000{len(offered) // 2:02x}{offered}"
+
+    def test_connack_of_5_says_what_a_door_that_keeps_nothing_does_not_offer(self):
+        machine = ServerMachine(msgspec.structs.replace(NOTHING_KEPT, receive_maximum=20, packet_bytes_max=4096), 0.0)
+        machine.receive(connect_5(rest=wire.text("")), 0.0)
+        machine.accept(0.0, "ringmain-1")
+        offered = "210014" + "2700001000" + "2401" + "2500" + "2900" + "2a00" + "12000a" + b"ringmain-1".hex()
         assert machine.data_to_send().hex() == f"20{len(offered) // 2 + 3:02x}0000{len(offered) // 2:02x}{offered}"
 
     @pytest.mark.parametrize(("asked", "granted"), [(0, 1200), (1201, 1200), (65535, 1200), (60, None), (1200, None)])
@@ -134,11 +154,29 @@ class TestAccepted:
         assert said is (granted is not None)
         assert machine.deadline() == 100.0 + 1.5 * (granted or asked)
 
-    def test_a_session_that_should_be_kept_is_not(self):
+    @pytest.mark.parametrize(("granted", "said"), [(0, "1100000000"), (5, "1100000005"), (10, "")])
+    def test_a_session_is_kept_as_long_as_was_granted(self, granted, said):
         machine = ServerMachine(Limits(), 0.0)
         machine.receive(connect_5(b"\x11\x00\x00\x00\x0a"), 0.0)
-        machine.accept(0.0)
-        assert bytes.fromhex("1100000000") in machine.data_to_send()
+        machine.accept(0.0, session_expiry_s=granted)
+        answer = machine.data_to_send().hex()
+        assert said in answer
+        assert ("11000000" in answer) is bool(said)
+
+    @pytest.mark.parametrize(("level", "answer"), [(4, "20020100"), (5, "2003010000")])
+    def test_a_session_that_was_there_is_present(self, level, answer):
+        machine = ServerMachine(Limits(), 0.0)
+        machine.receive(CONNECT[level], 0.0)
+        machine.accept(0.0, session_present=True)
+        said = machine.data_to_send().hex()
+        assert (said[:2], said[4:8]) == (answer[:2], answer[4:8])
+
+    @pytest.mark.parametrize("wanted", [False, True])
+    def test_where_to_answer_is_told_who_asks(self, wanted):
+        machine = ServerMachine(Limits(), 0.0)
+        machine.receive(connect_5(b"\x19\x01" if wanted else b""), 0.0)
+        machine.accept(0.0, response_information="apps/c/")
+        assert (b"\x1a\0\7apps/c/" in machine.data_to_send()) is wanted
 
     def test_311_without_keep_alive_has_no_deadline(self):
         machine = ServerMachine(Limits(), 0.0)
@@ -250,18 +288,25 @@ class TestPublish:
             (b"\x32\x80\x00", Reason.MALFORMED_PACKET),
             (b"\x32\xff\xff\x7f", Reason.PACKET_TOO_LARGE),
             (b"\x34\x06\x00\x01t\x00\x01x", Reason.QOS_NOT_SUPPORTED),
+            (b"\x34\x06\x00\x01t\x00\x00x", Reason.PROTOCOL_ERROR),
         ):
-            events = connected(4).receive(publish(identifier=1) * 2 + bad + publish(identifier=2), 0.0)
+            events = connected(4, NOTHING_KEPT).receive(publish(identifier=1) * 2 + bad + publish(identifier=2), 0.0)
             assert [type(it) for it in events] == [Published, Closed], bad.hex()
             assert events[1].reason is reason, bad.hex()
             assert len(events[0].topics) == 2
 
     def test_properties_on_the_topic_of_the_last_one_are_read(self, connected):
         with_property = wire.packet(0x32, b"\0\1t\0\2" + b"\2\1\1" + b"y")
-        with_alias = wire.packet(0x32, b"\0\1t\0\2" + b"\3\x23\0\1" + b"y")
+        with_alias = wire.packet(0x32, b"\0\1t\0\3" + b"\3\x23\0\1" + b"y")
+        alias_alone = wire.packet(0x32, b"\0\0\0\4" + b"\3\x23\0\1" + b"z")
         machine = connected(5)
         (batch,) = machine.receive(publish(identifier=1, level=5) + with_property, 0.0)
         assert batch.payloads == [b"x", b"y"]
+        assert batch.properties == [{}, {Property.PAYLOAD_FORMAT: 1}]
+        (batch,) = machine.receive(publish(identifier=2, level=5) + with_alias + alias_alone, 0.0)
+        assert batch.topics == [b"t", b"t", b"t"]
+        assert batch.plain or not any(batch.properties)
+        machine = connected(5, NOTHING_KEPT)
         batch, closed = machine.receive(publish(identifier=1, level=5) + with_alias, 0.0)
         assert closed.reason is Reason.TOPIC_ALIAS_INVALID
 
@@ -291,29 +336,29 @@ class TestReceiveMaximum:
 
 
 class TestOutgoing:
-    def test_identifiers_grow_wrap_and_skip_those_in_use(self, connected):
+    def test_identifiers_of_what_nobody_keeps_grow_wrap_and_skip_those_in_use(self, connected):
         machine = connected(4, Limits(receive_maximum=3))
-        machine._next_identifier = 65_534
-        assert [machine.publish("errors", b"", 1) for _ in range(4)] == [True, True, True, False]
-        assert [machine.data_to_send()[i * 12 + 10 : i * 12 + 12].hex() for i in range(1)] == ["fffe"]
-        assert machine._sent == {65_534, 65_535, 1}
+        machine._outgoing.flight._next = 65_534
+        sent = [machine.publish("errors", b"", 1) for _ in range(4)]
+        assert sent == [Sending.SENT, Sending.SENT, Sending.SENT, Sending.NO_ROOM]
+        assert identifiers_of(machine.data_to_send()) == [65_534, 65_535, UNKEPT_FROM]
         assert machine.receive(b"\x40\x02\xff\xff", 0.0) == [Delivered(65_535)]
         assert machine.receive(b"\x40\x02\xff\xff", 0.0) == []
-        machine._next_identifier = 65_534
-        assert machine.publish("errors", b"", 1)
-        assert machine._sent == {65_534, 65_535, 1}
+        machine._outgoing.flight._next = 65_534
+        assert machine.publish("errors", b"", 1) is Sending.SENT
+        assert identifiers_of(machine.data_to_send()) == [65_535]
 
     def test_the_peers_own_limits_hold(self, connected):
         machine = connected(5, connect=connect_5(b"\x21\x00\x01" + b"\x27\x00\x00\x00\x40"))
-        assert machine.publish("t", bytes(10), 1)
-        assert not machine.publish("t", bytes(10), 1)
-        assert machine.publish("t", bytes(10), 0)
-        assert not machine.publish("t", bytes(64), 0)
+        assert machine.publish("t", bytes(10), 1) is Sending.SENT
+        assert machine.publish("t", bytes(10), 2) is Sending.NO_ROOM
+        assert machine.publish("t", bytes(10), 0) is Sending.SENT
+        assert machine.publish("t", bytes(64), 0) is Sending.TOO_LARGE
 
     def test_a_message_that_was_too_large_holds_no_place(self, connected):
         machine = connected(5, connect=connect_5(b"\x21\x00\x01" + b"\x27\x00\x00\x00\x40"))
-        assert not machine.publish("t", bytes(64), 1)
-        assert machine.publish("t", bytes(1), 1)
+        assert machine.publish("t", bytes(64), 1) is Sending.TOO_LARGE
+        assert machine.publish("t", bytes(1), 1) is Sending.SENT
 
     def test_nothing_leaves_behind_the_end(self, connected):
         machine = connected(5)
@@ -323,13 +368,16 @@ class TestOutgoing:
         machine.grant(1, [0])
         machine.release(1, [0])
         machine.acknowledge([b"\0\1"])
-        assert not machine.publish("errors", b"x", 0)
+        machine.complete(b"\0\1")
+        machine.release_message(1)
+        assert machine.publish("errors", b"x", 0) is Sending.NO_ROOM
+        assert machine.room == 0
         assert machine.data_to_send() == b""
 
     def test_the_words_of_a_goodbye_give_way_to_a_small_limit(self, connected):
         machine = connected(5, connect=connect_5(b"\x27\x00\x00\x00\x30"))
         machine.close(Reason.ADMINISTRATIVE_ACTION, "a long story" * 10)
-        assert machine.data_to_send() == b"\xe0\x02\x98\x00"
+        assert machine.data_to_send() == b"\xe0\x01\x98"
 
     def test_every_code_that_may_not_be_said_has_one_that_may(self):
         connack = {0x00, 0x80, 0x81, 0x82, 0x83, 0x84, 0x85, 0x86, 0x87, 0x88, 0x89, 0x8A, 0x8C, 0x90, 0x95, 0x97}
@@ -339,6 +387,194 @@ class TestOutgoing:
         errors = [it for it in Reason if it >= 0x80] + [Reason.SUCCESS]
         assert {NOT_IN_CONNACK.get(it, it) for it in errors} <= connack
         assert {NOT_IN_DISCONNECT.get(it, it) for it in errors} <= disconnect
+
+
+PUBREL = b"\x62\x02\x00\x07"
+
+
+class TestQoS2:
+    """What a client sends (§4.3.3, method A): it is taken once, until its PUBREL is durable."""
+
+    def taken(self, connected, level=4):
+        machine = connected(level)
+        (batch,) = machine.receive(second(level), 0.0)
+        assert (batch.identifiers, batch.firsts, batch.plain) == ([b"\0\7"], [0x34], False)
+        assert machine.data_to_send() == b""
+        return machine
+
+    def test_nothing_is_answered_before_it_is_durable(self, connected):
+        machine = self.taken(connected)
+        assert machine.receive(second(4, dup=True), 0.0) == []
+        assert machine.data_to_send() == b""
+        machine.acknowledge([b"\0\7"])
+        assert machine.data_to_send() == b"\x50\x02\x00\x07"
+
+    def test_once_recorded_it_is_not_taken_again_and_its_pubrec_is_said_again(self, connected):
+        machine = self.taken(connected)
+        machine.acknowledge([b"\0\7"])
+        machine.data_to_send()
+        for _ in range(5):
+            assert machine.receive(second(4, dup=True), 0.0) == []
+            assert machine.data_to_send() == b"\x50\x02\x00\x07"
+
+    def test_pubcomp_waits_for_the_owner(self, connected):
+        machine = self.taken(connected)
+        machine.acknowledge([b"\0\7"])
+        machine.data_to_send()
+        assert machine.receive(PUBREL, 0.0) == [Released(b"\0\7")]
+        assert machine.data_to_send() == b""
+        assert machine.receive(PUBREL, 0.0) == [Released(b"\0\7")]
+        machine.complete(b"\0\7")
+        assert machine.data_to_send() == b"\x70\x02\x00\x07"
+        assert machine.receive(PUBREL, 0.0) == []
+        assert machine.data_to_send() == b"\x70\x02\x00\x07"
+
+    def test_behind_its_release_the_identifier_is_free(self, connected):
+        machine = self.taken(connected)
+        machine.acknowledge([b"\0\7"])
+        machine.receive(PUBREL, 0.0)
+        machine.complete(b"\0\7")
+        assert [type(it) for it in machine.receive(second(4), 0.0)] == [Published]
+
+    def test_what_an_earlier_connection_took_is_not_taken_again(self):
+        machine = ServerMachine(Limits(), 0.0)
+        machine.receive(CONNECT[4], 0.0)
+        machine.accept(0.0, session_present=True, unreleased=(b"\0\7",))
+        machine.data_to_send()
+        assert machine.receive(second(4, dup=True), 0.0) == []
+        assert machine.data_to_send() == b"\x50\x02\x00\x07"
+        assert machine.receive(PUBREL, 0.0) == [Released(b"\0\7")]
+
+    def test_a_refusal_ends_it_with_its_pubrec(self, connected):
+        machine = self.taken(connected, 5)
+        machine.acknowledge([b"\0\7"], Reason.QUOTA_EXCEEDED)
+        assert machine.data_to_send() == b"\x50\x03\x00\x07\x97"
+        assert [type(it) for it in machine.receive(second(5), 0.0)] == [Published]
+
+    def test_acknowledgements_keep_the_order_of_the_messages(self, connected):
+        machine = connected(4)
+        (batch,) = machine.receive(publish(identifier=1) + second(4) + publish(identifier=2), 0.0)
+        machine.acknowledge(batch.identifiers)
+        assert machine.data_to_send().hex() == "40020001" + "50020007" + "40020002"
+
+    def test_it_counts_against_the_receive_maximum_until_it_is_over(self, connected):
+        machine = connected(5, Limits(receive_maximum=1))
+        machine.receive(second(5), 0.0)
+        machine.acknowledge([b"\0\7"])
+        machine.receive(PUBREL, 0.0)
+        machine.complete(b"\0\7")
+        (batch,) = machine.receive(second(5), 0.0)
+        machine.acknowledge(batch.identifiers)
+        *_, closed = machine.receive(publish(identifier=1, level=5), 0.0)
+        assert closed.reason is Reason.RECEIVE_MAXIMUM_EXCEEDED
+
+    def test_what_an_earlier_connection_took_does_not_count(self):
+        machine = ServerMachine(Limits(receive_maximum=1), 0.0)
+        machine.receive(CONNECT[5], 0.0)
+        machine.accept(0.0, session_present=True, unreleased=(b"\0\7", b"\0\x08"))
+        for _ in range(3):
+            (batch,) = machine.receive(publish(identifier=1, level=5), 0.0)
+            machine.acknowledge(batch.identifiers)
+            machine.complete(b"\0\7")
+
+
+class TestOutgoingQoS2:
+    def sent(self, connected, level=5):
+        machine = connected(level)
+        assert machine.publish("t", b"x", 2, identifier=7) is Sending.SENT
+        assert machine.data_to_send()[:1] == b"\x34"
+        return machine
+
+    def test_pubrel_waits_for_the_owner(self, connected):
+        machine = self.sent(connected)
+        assert machine.receive(b"\x50\x02\x00\x07", 0.0) == [Received(7)]
+        assert machine.receive(b"\x50\x02\x00\x07", 0.0) == []
+        assert machine.data_to_send() == b""
+        machine.release_message(7)
+        assert machine.data_to_send() == b"\x62\x02\x00\x07"
+        assert machine.receive(b"\x70\x02\x00\x07", 0.0) == [Delivered(7)]
+
+    def test_it_holds_its_place_until_it_is_over(self, connected):
+        machine = connected(5, Limits(receive_maximum=1))
+        machine.publish("t", b"x", 2, identifier=7)
+        for step in (b"\x50\x02\x00\x07", b""):
+            if step:
+                machine.receive(step, 0.0)
+            assert machine.publish("t", b"x", 1) is Sending.NO_ROOM
+        machine.release_message(7)
+        assert machine.room == 0
+        machine.receive(b"\x70\x02\x00\x07", 0.0)
+        assert machine.room == 1
+
+    @pytest.mark.parametrize("wrong", [b"\x40\x02\x00\x07", b"\x70\x02\x00\x07"])
+    def test_an_acknowledgement_of_another_kind_is_a_violation(self, connected, wrong):
+        (closed,) = self.sent(connected).receive(wrong, 0.0)
+        assert closed.reason is Reason.PROTOCOL_ERROR
+
+    def test_a_pubrec_that_refuses_is_the_end(self, connected):
+        machine = self.sent(connected)
+        assert machine.receive(b"\x50\x03\x00\x07\x97", 0.0) == [Delivered(7, 0x97)]
+        assert machine.data_to_send() == b""
+
+
+class TestAliases:
+    def test_none_that_the_peer_did_not_ask_for(self, connected):
+        machine = connected(5)
+        for _ in range(2):
+            machine.publish("t", b"x", 0)
+        assert machine.data_to_send() == b"\x30\x05\0\1t\0x" * 2
+
+    def test_a_topic_is_said_once(self, connected):
+        machine = connected(5, connect=connect_5(b"\x22\x00\x01"))
+        for topic in ("t", "t", "u"):
+            machine.publish(topic, b"x", 0)
+        first, again = b"\x30\x08\0\1t\3\x23\0\1x", b"\x30\x07\0\0\3\x23\0\1x"
+        assert machine.data_to_send() == first + again + b"\x30\x05\0\1u\0x"
+
+    def test_one_that_was_not_sent_is_not_known(self, connected):
+        machine = connected(5, connect=connect_5(b"\x22\x00\x01" + b"\x27\x00\x00\x00\x20"))
+        assert machine.publish("t", bytes(40), 0) is Sending.TOO_LARGE
+        machine.publish("t", b"x", 0)
+        assert machine.data_to_send() == b"\x30\x08\0\1t\3\x23\0\1x"
+
+    def test_the_peers_own_stand_until_they_are_given_to_another_topic(self, connected):
+        machine = connected(5)
+        given = b"".join(wire.packet(0x30, wire.text(topic) + b"\3\x23\0\1x") for topic in ("t", "", "u", ""))
+        (batch,) = machine.receive(given, 0.0)
+        assert batch.topics == [b"t", b"t", b"u", b"u"]
+
+
+class TestTheLastWord:
+    def test_another_server_is_named_to_who_is_let_in_and_who_is_not(self, connected):
+        machine = connected(5)
+        machine.server_reference = "b"
+        machine.close(Reason.USE_ANOTHER_SERVER, "")
+        assert machine.data_to_send() == b"\xe0\6\x9c\4\x1c\0\1b"
+        machine = ServerMachine(Limits(), 0.0)
+        machine.server_reference = "b"
+        machine.receive(CONNECT[5], 0.0)
+        machine.refuse(Reason.USE_ANOTHER_SERVER, "")
+        assert machine.data_to_send() == b"\x20\7\0\x9c\4\x1c\0\1b"
+
+    @pytest.mark.parametrize(
+        ("wanted", "default", "said"),
+        [(b"\x17\0", True, False), (b"", True, True), (b"", False, False), (b"\x17\1", False, True)],
+    )  # fmt: skip
+    def test_it_explains_itself_to_who_wants_to_hear(self, connected, wanted, default, said):
+        machine = connected(5, Limits(reason_strings=default), connect_5(wanted))
+        machine.close(Reason.ADMINISTRATIVE_ACTION, "because")
+        assert (b"because" in machine.data_to_send()) is said
+
+    @pytest.mark.parametrize(("asked", "expiry"), [(10, 5), (10, 0), (0, 0)])
+    def test_a_disconnect_may_change_when_the_session_ends(self, connected, asked, expiry):
+        machine = connected(5, connect=connect_5(b"\x11" + asked.to_bytes(4, "big")))
+        (closed,) = machine.receive(b"\xe0\7\0\5\x11" + expiry.to_bytes(4, "big"), 0.0)
+        assert (closed.session_expiry_s, closed.publish_will, closed.by_peer) == (expiry, False, True)
+
+
+def second(level, *, dup=False):
+    body = b"\x00\x01t\x00\x07" + (b"\0" if level == 5 else b"") + b"x"
+    return wire.packet(0x3C if dup else 0x34, body)
 
 
 class TestDrip:
@@ -354,7 +590,7 @@ class TestDrip:
                 super().append(piece)
 
         machine = connected(4)
-        machine._chunks = Counting()
+        machine._frames._chunks = Counting()
         stream = publish(payload=bytes(1_000_000), identifier=1)
         events = []
         for at in range(len(stream)):

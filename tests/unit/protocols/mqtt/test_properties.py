@@ -29,7 +29,28 @@ def test_none_may_stand_where_it_is_not_allowed(name):
     value = {5: "x", 6: b"x", 7: (("k", "v"),)}.get(KINDS[name], 1)
     with pytest.raises(ProtocolViolation, match="may not stand") as refused:
         properties.decode(Cursor(properties.encode({name: value})), EVERY - {name})
+    assert refused.value.reason is Reason.PROTOCOL_ERROR
+    with pytest.raises(ProtocolViolation, match="may not stand") as refused:
+        properties.decode(Cursor(properties.encode({name: value})), EVERY - {name}, foreign=Reason.MALFORMED_PACKET)
     assert refused.value.reason is Reason.MALFORMED_PACKET
+
+
+@pytest.mark.parametrize("number", sorted(set(range(1, 128)) - set(Property)))
+def test_one_that_does_not_exist_may_stand_nowhere(number):
+    with pytest.raises(ProtocolViolation, match="does not exist") as refused:
+        properties.decode(Cursor(bytes((2, number, 0))), EVERY)
+    assert refused.value.reason is Reason.MALFORMED_PACKET
+
+
+@pytest.mark.parametrize("name", [it for it in Property if KINDS[it] == 0])
+def test_a_boolean_is_0_or_1(name):
+    with pytest.raises(ProtocolViolation) as refused:
+        properties.decode(Cursor(bytes((2, name, 2))), EVERY)
+    assert refused.value.reason is Reason.PROTOCOL_ERROR
+
+
+def test_a_server_says_a_subscription_identifier_several_times():
+    assert properties.encode({Property.SUBSCRIPTION_IDENTIFIER: (1, 200)}).hex() == "050b010bc801"
 
 
 @pytest.mark.parametrize("name", [it for it in Property if it is not Property.USER_PROPERTY])

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ringmain.protocols.mqtt.reasons import ProtocolViolation, Reason
-from ringmain.protocols.mqtt.topics import matches, topic_filter, topic_name
+from ringmain.protocols.mqtt.topics import matches, shared_filter, topic_filter, topic_name
 
 
 @pytest.mark.parametrize("bad", ["a#", "#/a", "a/#/b", "a+", "+a/b", "a/b+", "##", "a/" * 8 + "b"])
@@ -17,11 +17,44 @@ def test_filters_that_are_not_well_formed(bad):
     assert refused.value.reason is Reason.TOPIC_FILTER_INVALID
 
 
-@pytest.mark.parametrize("bad", ["", "a/+", "#", "a" * 257, "a/" * 8 + "b"])
-def test_names_that_are_not_well_formed(bad):
+@pytest.mark.parametrize("bad", ["", "a" * 257, "a/" * 8 + "b"])
+def test_names_that_are_beyond_our_limits(bad):
     with pytest.raises(ProtocolViolation) as refused:
         topic_name(bad.encode())
     assert refused.value.reason is Reason.TOPIC_NAME_INVALID
+
+
+@pytest.mark.parametrize("bad", ["a/+", "#", "a+", "#/a"])
+def test_names_that_are_not_well_formed(bad):
+    with pytest.raises(ProtocolViolation) as refused:
+        topic_name(bad.encode())
+    assert refused.value.reason is Reason.MALFORMED_PACKET
+
+
+def test_a_filter_of_nothing_is_no_packet():
+    with pytest.raises(ProtocolViolation) as refused:
+        topic_filter(b"")
+    assert refused.value.reason is Reason.MALFORMED_PACKET
+
+
+@pytest.mark.parametrize("pattern", ["$share/", "$share/g", "$share/g/", "$share//a", "$share/+/a", "$share/g#/a"])
+def test_shared_filters_that_are_not_well_formed(pattern):
+    group, found = shared_filter(pattern)
+    assert group
+    assert found == ""
+
+
+@pytest.mark.parametrize(
+    ("pattern", "parts"),
+    [
+        ("$share/g/a/+", ("g", "a/+")),
+        ("$share/g//a", ("g", "/a")),
+        ("a", ("", "a")),
+        ("$shared/g/a", ("", "$shared/g/a")),
+    ],
+)
+def test_shared_filters(pattern, parts):
+    assert shared_filter(pattern) == parts
 
 
 @pytest.mark.parametrize(

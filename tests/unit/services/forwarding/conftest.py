@@ -9,8 +9,9 @@ import pytest
 from ringmain.adapters.simulated.buffer import SimulatedBuffer
 from ringmain.adapters.simulated.clock import SimulatedClock
 from ringmain.adapters.simulated.uplink import SimulatedUplink
-from ringmain.model.batch import FORMAT, Batch, block_of, encode_batch
+from ringmain.model.batch import FORMAT, Batch, DeadLetter, block_of, encode_batch
 from ringmain.model.bulk.codec import decode_chunk
+from ringmain.model.bulk.layout import CHUNK_READINGS_MAX
 from ringmain.model.gateway import GatewaySettings
 from ringmain.model.ids import DeviceId, DeviceKey
 from ringmain.services.forwarding.keeping import Keeper
@@ -27,6 +28,7 @@ class Gateway:
         self.clock = SimulatedClock(0)
         self.uplink = SimulatedUplink(self.platform)
         self.arrived: Counter[tuple[str, int]] = Counter()
+        self.letters: list[tuple[str, bytes]] = []
         self.order: list[int] = []
         self.refuse = None
         names = {DeviceKey(key): DeviceId(f"m{key}") for key in range(1, 4)}
@@ -38,7 +40,7 @@ class Gateway:
             self.forwarding.lanes,
             settings,
             free=self.forwarding.free,
-            gather=self.forwarding.gather,
+            gathering=self.forwarding.gathering,
             notice=self.forwarding.notice,
         )
 
@@ -46,13 +48,20 @@ class Gateway:
         if self.refuse:
             raise self.refuse
         assert name == "chunks"
+        assert len(payload) <= self.uplink.payload_bytes_max
         for device, at_ms in readings_of(payload):
             self.arrived[device, at_ms] += 1
             self.order.append(at_ms)
+        chunk = decode_chunk(payload, readings_max=CHUNK_READINGS_MAX)
+        self.letters += [(chunk.names[letter.device], letter.payload) for letter in chunk.letters]
 
     async def append(self, *stamps: int, device: int = 1) -> None:
         block = block_of(("import_wh",), [device] * len(stamps), stamps, list(stamps), exact=True)
         await self.buffer.append(encode_batch(Batch(FORMAT, 0, (block,))))
+
+    async def append_letters(self, *payloads: bytes, device: int = 1) -> None:
+        letters = tuple(DeadLetter(DeviceKey(device), 0, "mqtt", "telemetry", each, "r", "d") for each in payloads)
+        await self.buffer.append(encode_batch(Batch(FORMAT, 0, (), letters)))
 
     @contextlib.asynccontextmanager
     async def running(self):
@@ -80,7 +89,7 @@ class Gateway:
 
 
 def readings_of(payload: bytes) -> list[tuple[str, int]]:
-    chunk = decode_chunk(payload, readings_max=10_000_000)
+    chunk = decode_chunk(payload, readings_max=CHUNK_READINGS_MAX)
     return [
         (chunk.names[index], at_ms)
         for block in chunk.blocks

@@ -1,15 +1,22 @@
 """Sealing loses nothing; a full buffer acts by its declared policy, and every reading that goes is counted."""
 
 import asyncio
+from random import Random
 
 import msgspec
 import pytest
 from tests.unit.services.forwarding.conftest import QUICK, Gateway, readings_of
 
+from ringmain.adapters.embedded.buffer import EmbeddedBuffer
 from ringmain.adapters.simulated.buffer import SimulatedBuffer
+from ringmain.model.batch import DeadLetter, block_of
+from ringmain.model.bulk.chunk import Chunk
+from ringmain.model.bulk.codec import decode_chunk, encode_chunk
+from ringmain.model.bulk.layout import CHUNK_READINGS_MAX
 from ringmain.model.errors import Failed
 from ringmain.model.gateway import DropPolicy, GatewaySettings
-from ringmain.model.ids import Offset
+from ringmain.model.ids import DeviceKey, Offset
+from ringmain.ports.buffer import DROPPED_LETTERS, SealedRow
 from ringmain.services.forwarding import keeping
 
 FAR = 1 << 30
@@ -51,6 +58,48 @@ async def test_enough_readings_are_sealed_at_once(gateway, monkeypatch):
     await gateway.keeper.seal()
     status = gateway.buffer.status()
     assert (status.sealed_rows, status.sealed_readings, status.rows) == (2, 20, 7)
+
+
+async def test_no_sealed_row_has_more_letters_or_readings_than_the_platform_takes(gateway):
+    """Letters do not count as readings, so nothing but their own limit bounds them; and one row may be a large one."""
+    for at in range(3):
+        await gateway.append_letters(*(b"%d %d" % (at, each) for each in range(3000)))
+    await gateway.append(*range(11_900))
+    await gateway.append(*range(43_200), device=2)
+    await late(gateway)
+    status = gateway.buffer.status()
+    assert (status.rows, status.readings) == (status.sealed_rows, 55_100)
+    chunks = [
+        decode_chunk(row.body, readings_max=CHUNK_READINGS_MAX) for row in await gateway.buffer.read(Offset(0), FAR)
+    ]
+    assert sum(len(chunk.letters) for chunk in chunks) == 9000
+    assert len({letter.payload for chunk in chunks for letter in chunk.letters}) == 9000
+    assert len(await kept(gateway)) == 55_100
+
+
+async def test_at_the_end_everything_is_sealed_that_can_be(gateway):
+    await gateway.append(1)
+    plain = gateway.buffer.replace
+
+    async def no_room(*_):
+        raise Failed("storage_full", "no room")
+
+    gateway.buffer.replace = no_room
+    await gateway.keeper.close()
+    assert gateway.buffer.status().sealed_rows == 0
+    gateway.buffer.replace = plain
+    await gateway.keeper.close()
+    assert await kept(gateway) == {("m1", 1)}
+
+
+async def test_a_row_that_can_not_be_sealed_holds_up_no_other(gateway, monkeypatch):
+    monkeypatch.setattr(keeping, "SEAL_BYTES_MAX", 100)
+    for at in range(5):
+        await gateway.append(at, device=9)
+    await gateway.append(7)
+    await late(gateway)
+    assert await kept(gateway) == {("m1", 7)}
+    assert gateway.buffer.status().readings == 6
 
 
 async def test_live_rows_are_not_sealed_while_the_uplink_takes_them(gateway):
@@ -131,6 +180,17 @@ async def test_the_oldest_go_and_are_counted():
     assert after
 
 
+async def test_letters_that_go_with_the_oldest_are_counted_apart_from_readings():
+    gateway = _around(Gateway(buffer=Tight()), DropPolicy.DROP_OLDEST)
+    await gateway.append(1, 2)
+    await gateway.append_letters(b"{", b"}", device=1)
+    await gateway.append_letters(b"[", device=2)
+    await gateway.keeper.seal(now=True)
+    assert await gateway.keeper._give_up()
+    counts = {(each.device, each.reason): each.count for each in gateway.buffer.status().dropped}
+    assert counts == {("m1", "drop_oldest"): 2, ("m1", DROPPED_LETTERS): 2, ("m2", DROPPED_LETTERS): 1}
+
+
 def _around(gateway: Gateway, policy: DropPolicy, **more) -> Gateway:
     settings = GatewaySettings(send_every_ms=0, policy=policy, buffer_bytes_max=1_048_576, free_bytes_min=0, **more)
     return Gateway(settings, buffer=gateway.buffer)
@@ -175,6 +235,30 @@ async def test_what_is_on_its_way_is_never_given_up():
     gateway.forwarding.lanes.land(offsets, settled=False)
     await gateway.keeper.make_room()
     assert gateway.buffer.status().dropped != ()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("policy", [DropPolicy.DROP_OLDEST, DropPolicy.DOWNSAMPLE])
+async def test_on_a_disk_that_is_a_little_short_no_more_goes_than_new_rows_need(tmp_path, monkeypatch, policy):
+    """What goes becomes free pages of the file, and the disk gains nothing by it; it never will have enough."""
+    buffer = await EmbeddedBuffer.open(tmp_path / "buffer.sqlite")
+    monkeypatch.setattr(buffer, "_free", lambda: (1 << 30) - 65_536)
+    gateway = Gateway(GatewaySettings(policy=policy, free_bytes_min=1 << 30), buffer=buffer)
+    noise = Random(7).randbytes(60_000)
+    for at in range(120):
+        await gateway.append(at)
+        (row,) = await buffer.read(Offset(0), FAR, sealed=False)
+        chunk = Chunk(("m1",), (block_of(("import_wh",), [0] * 3, (at, at + 1, at + 2), (1, 2, 3), exact=True),))
+        letter = DeadLetter(DeviceKey(0), 0, "mqtt", "t", noise, "r", "d")
+        body = encode_chunk(msgspec.structs.replace(chunk, letters=(letter,)))
+        await buffer.replace([row.offset], [SealedRow(3, at, at + 2, body)], ())
+    await gateway.keeper.make_room()
+    status = buffer.status()
+    assert keeping.DISK_ROOM_BYTES <= status.free_page_bytes < 1.5 * keeping.DISK_ROOM_BYTES, "enough for the doors"
+    assert 60 < status.sealed_rows < 120, "and no more"
+    buffer.limit(0, 1 << 30)
+    await gateway.append(1)
+    await buffer.close()
 
 
 async def test_a_disk_that_fills_up_counts_as_full(monkeypatch):

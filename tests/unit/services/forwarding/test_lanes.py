@@ -7,7 +7,7 @@ from ringmain.services.forwarding.lanes import Lanes
 def test_everything_before_a_connection_is_backlog():
     lanes = Lanes()
     lanes.take([Offset(3)])
-    lanes.connected(Offset(7), taken=70)
+    lanes.connected(Offset(7))
     assert (lanes.border, lanes.live_sent, lanes.raw_sent, lanes.sealed_sent) == (7, 7, 0, 0)
     assert lanes.is_free(Offset(3)), "what was in flight on the old connection has to go again"
     assert lanes.in_flight == 0
@@ -36,21 +36,16 @@ def test_a_pass_that_left_something_behind_is_repeated():
 
 def test_a_live_row_that_failed_becomes_backlog_and_the_border_never_goes_back():
     lanes = Lanes()
-    lanes.connected(Offset(10), taken=0)
+    lanes.connected(Offset(10))
     lanes.fall_back(Offset(15))
     assert lanes.border == 15
     lanes.fall_back(Offset(12))
     assert lanes.border == 15
 
 
-def test_live_readings_are_those_since_the_border_less_what_was_settled():
+def test_a_border_that_moves_leaves_something_behind():
     lanes = Lanes()
-    lanes.connected(Offset(10), taken=1000)
-    assert lanes.live_readings(1000) == 0
-    assert lanes.live_readings(1030) == 30
-    lanes.settled(Offset(11), 10)
-    lanes.settled(Offset(4), 500)
-    assert lanes.live_readings(1030) == 20
-    lanes.move_border(Offset(20), taken=1030)
-    assert lanes.live_readings(1030) == 0
+    lanes.restart()
+    lanes.move_border(Offset(20))
+    assert (lanes.border, lanes.live_sent) == (20, 20)
     assert lanes.again

@@ -15,19 +15,25 @@ from ringmain.services.forwarding import roster as module
 from ringmain.services.forwarding.roster import NAMES, ROSTER, RosterKeeper
 
 
-def roster(version: int, *keys: int, tenant: str = "town") -> bytes:
+def roster(version: int, *keys: int, tenant: str = "town", gateway: str = "gw", verifier: bytes = b"v" * 32) -> bytes:
     entries = tuple(
-        RosterEntry(DeviceKey(key), DeviceId(f"m{key}"), METER_PROFILE.name, LifecycleState.ACTIVE, 0, (b"v" * 32,))
+        RosterEntry(DeviceKey(key), DeviceId(f"m{key}"), METER_PROFILE.name, LifecycleState.ACTIVE, 0, (verifier,))
         for key in keys
     )
-    return msgspec.json.encode(Roster(version, TenantId(tenant), DeviceId("gw"), b"s" * 32, (METER_PROFILE,), entries))
+    return msgspec.json.encode(
+        Roster(version, TenantId(tenant), DeviceId(gateway), b"s" * 32, (METER_PROFILE,), entries)
+    )
 
 
 class World:
     def __init__(self, blobs=None) -> None:
         self.blobs = blobs or SimulatedBlobs()
         self.taken: list[Roster] = []
-        self.keeper = RosterKeeper(self.blobs, TenantId("town"), self.take)
+        self.parted = asyncio.Event()
+        self.parted.set()
+        self.keeper = RosterKeeper(
+            self.blobs, TenantId("town"), DeviceId("gw"), take=self.take, renaming=self.parted.wait
+        )
 
     def take(self, found: Roster) -> None:
         assert ROSTER in self.blobs.documents
@@ -69,7 +75,9 @@ async def test_names_stay_when_devices_go():
         assert [len(found.entries) for found in world.taken] == [2, 1]
 
 
-@pytest.mark.parametrize("body", [b"", b"{", b'{"version": 3}', roster(9, 1, tenant="other")])
+@pytest.mark.parametrize(
+    "body", [b"", b"{", b'{"version": 3}', roster(9, 1, tenant="other"), roster(9, 1, gateway="gw2")]
+)
 async def test_what_is_not_ours_or_not_understood_changes_nothing(body):
     world = World()
     async with world.running():
@@ -85,6 +93,43 @@ async def test_the_same_version_is_not_taken_twice():
         await world.offered(roster(1, 1))
         await world.offered(roster(1, 1))
         assert len(world.taken) == 1
+
+
+async def test_the_same_version_with_other_content_is_another_roster():
+    """A restored platform gives its numbers a second time: this one has revoked a token."""
+    world = World()
+    async with world.running():
+        await world.offered(roster(41, 1))
+        await world.offered(roster(41, 1, verifier=b"w" * 32))
+        assert [found.entries[0].verifiers for found in world.taken] == [(b"v" * 32,), (b"w" * 32,)]
+    again = World(world.blobs)
+    async with again.running():
+        await again.offered(roster(41, 1, verifier=b"w" * 32))
+        assert len(again.taken) == 1
+
+
+async def test_a_key_of_another_device_waits_until_nothing_goes_by_the_name_before():
+    world = World()
+    async with world.running():
+        await world.offered(roster(41, 1, 2))
+        body = roster(41, 1, 2).replace(b'"m2"', b'"other"')
+        world.parted.clear()
+        await world.offered(body)
+        assert [entry.id for entry in world.taken[-1].entries] == ["m1"], "the others go on"
+        assert world.keeper.names == {1: "m1", 2: "m2"}
+        assert b"other" not in world.blobs.documents[NAMES] + world.blobs.documents[ROSTER]
+        world.parted.set()
+        await asyncio.sleep(0.01)
+        assert [entry.id for entry in world.taken[-1].entries] == ["m1", "other"]
+        assert world.keeper.names == {1: "m1", 2: "other"}
+
+
+async def test_a_kept_roster_of_another_gateway_stops_the_start():
+    world = World()
+    await world.blobs.put(ROSTER, roster(1, 1, tenant="village"))
+    with pytest.raises(Failed, match="village/gw and not of town/gw"):
+        await world.keeper.load()
+    assert world.taken == []
 
 
 async def test_one_that_could_not_be_kept_is_not_used_and_is_tried_again(monkeypatch):

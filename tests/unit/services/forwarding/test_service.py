@@ -1,6 +1,7 @@
 """Forwarding: nothing is settled before it was acknowledged, whatever the uplink does; live goes first."""
 
 import asyncio
+from random import Random
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -86,6 +87,26 @@ async def test_a_full_platform_keeps_everything_and_is_asked_again(gateway, monk
         assert gateway.forwarding.trouble == ""
 
 
+async def test_what_was_refused_counts_as_backlog_until_it_is_settled(gateway, monkeypatch):
+    monkeypatch.setattr(service, "RETRY_S", 0.01)
+    async with gateway.running():
+        gateway.connect()
+        await gateway.until(gateway.forwarding._is_connected)
+        gateway.refuse = Failed("storage_full", "no room")
+        await gateway.append(*range(500))
+        assert gateway.forwarding.drain().readings == 0, "live as yet"
+        await gateway.until(lambda: gateway.forwarding.resent)
+        assert gateway.forwarding.drain().readings == 500
+        assert gateway.forwarding.drain().seconds > 0
+        gateway.refuse = None
+        await gateway.until(lambda: not gateway.buffer.status().rows)
+        assert gateway.forwarding.drain().readings == 0
+        gateway.uplink.held = True
+        await gateway.append(*range(500, 530))
+        await gateway.until(lambda: gateway.uplink.waiting)
+        assert gateway.forwarding.drain().readings == 0, "it is on its way, and live"
+
+
 async def test_a_row_that_is_refused_does_not_hold_up_the_others(gateway, monkeypatch):
     monkeypatch.setattr(service, "RETRY_S", 0.01)
     plain = gateway.platform
@@ -119,6 +140,97 @@ async def test_a_row_that_can_not_be_read_stays_and_blocks_nobody(gateway):
         await gateway.until(lambda: ("m1", 2) in gateway.arrived)
         await gateway.until(lambda: gateway.buffer.status().rows == 1)
         assert list(gateway.buffer.rows) == [1]
+
+
+@pytest.mark.parametrize("live", [True, False])
+async def test_large_dead_letters_go_up_in_several_messages_and_are_settled_together(gateway, live):
+    payloads = [Random(at).randbytes(900_000) for at in range(5)]
+    async with gateway.running():
+        if live:
+            gateway.connect()
+            await gateway.until(gateway.forwarding._is_connected)
+        await gateway.append_letters(*payloads)
+        gateway.uplink.held = True
+        if not live:
+            gateway.connect()
+        for answered in range(5):
+            await gateway.until(lambda: gateway.uplink.waiting)
+            assert gateway.buffer.status().rows == 1, f"only {answered} of its messages are acknowledged"
+            gateway.uplink.answer_all()
+        await gateway.until(lambda: not gateway.buffer.status().rows)
+    assert gateway.letters == [("m1", payload) for payload in payloads]
+
+
+async def test_what_was_under_way_in_parts_goes_again_as_a_whole(gateway):
+    """The first of its messages was acknowledged, the second was not: nothing of the row is settled."""
+    async with gateway.running():
+        await gateway.append(*range(60_000))
+        gateway.uplink.held = True
+        gateway.connect()
+        await gateway.until(lambda: gateway.uplink.waiting)
+        gateway.uplink.answer_all()
+        await gateway.until(lambda: gateway.forwarding.sent and gateway.uplink.waiting)
+        gateway.cut()
+        await gateway.until(lambda: gateway.forwarding.resent)
+        assert gateway.buffer.status().readings == 60_000
+        gateway.uplink.held = False
+        gateway.connect()
+        await gateway.until(lambda: not gateway.buffer.status().rows)
+    assert set(gateway.arrived) == {("m1", at) for at in range(60_000)}
+
+
+async def test_more_readings_than_the_platform_takes_at_once_all_arrive(gateway):
+    """The simulated platform decodes with the platform's own limit."""
+    async with gateway.running():
+        gateway.connect()
+        await gateway.append(*range(43_200), device=1)
+        await gateway.append(*range(43_200), device=2)
+        await gateway.until(lambda: not gateway.buffer.status().rows)
+    assert set(gateway.arrived.values()) == {1}
+    assert len(gateway.arrived) == 86_400
+
+
+async def test_a_device_without_a_name_ends_nothing(gateway):
+    async with gateway.running():
+        gateway.connect()
+        await gateway.append(1, device=9)
+        await gateway.append(2)
+        await gateway.until(lambda: gateway.buffer.status().rows == 1)
+        assert gateway.arrived == {("m1", 2): 1}
+
+
+async def test_a_sealed_row_above_the_packet_size_of_the_platform_arrives(gateway):
+    await gateway.append(*(at * at * 7919 % 1_000_003 for at in range(3000)))
+    await gateway.keeper.seal(now=True)
+    (row,) = await gateway.buffer.read(Offset(0), 1 << 30, sealed=True)
+    gateway.uplink.payload_bytes_max = len(row.body) // 3
+    async with gateway.running():
+        gateway.connect()
+        await gateway.until(lambda: not gateway.buffer.status().rows)
+    assert sum(gateway.arrived.values()) == 3000
+
+
+async def test_the_backlog_has_one_message_on_its_way_until_an_answer_has_come_soon(gateway):
+    for at in range(30):
+        await gateway.append(at)
+        await gateway.keeper.seal(now=True)
+    gateway.uplink.held = True
+    async with gateway.running():
+        gateway.connect()
+        for answer_s, waiting in [(10.0, 1), (0.5, 4), (10.0, 1), (10.0, 1), (0.1, 4)]:
+            await gateway.until(lambda: gateway.uplink.waiting)
+            gateway.clock.advance(answer_s)
+            gateway.uplink.answer_all()
+            await gateway.until(lambda waiting=waiting: gateway.uplink.waiting >= waiting)
+            await asyncio.sleep(0.01)
+            assert gateway.uplink.waiting == waiting
+        await gateway.append(99)
+        await gateway.until(lambda: gateway.uplink.waiting == 5)
+        gateway.cut()
+        gateway.connect()
+        await gateway.until(lambda: gateway.uplink.waiting)
+        await asyncio.sleep(0.01)
+        assert gateway.uplink.waiting == 1, "of a new connection nothing is known"
 
 
 async def test_a_lane_that_is_too_far_behind_skips_to_the_newest(gateway, monkeypatch):

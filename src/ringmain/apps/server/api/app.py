@@ -54,6 +54,8 @@ def routes(context: Context) -> tuple[Route, ...]:
     ]
     if context.replay is not None:
         found.append(books.REPLAY)
+    if context.tls_reload is not None:
+        found.append(platform.TLS_RELOAD)
     if context.telemetry is not None:
         found.append(telemetry.TELEMETRY)
     return tuple(found)

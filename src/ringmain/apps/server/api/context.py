@@ -7,6 +7,7 @@ import msgspec
 from starlette.types import ASGIApp
 
 from ringmain.apps.server.provisioning import ClaimAnswer
+from ringmain.apps.server.tls_files import TlsInForce
 from ringmain.metering.analytics import Analytics
 from ringmain.metering.billing import Billing
 from ringmain.metering.documents import Documents
@@ -44,6 +45,7 @@ class Context:
     `readiness` answers with the reasons for not being ready, none of them being a secret. `metrics` is the
     Prometheus text. `replay` puts a dead letter through the intake again and returns when that is durable; without
     it the route is left out. `claim_answer` is what a claimant is told.
+    `tls_reload` takes the TLS files anew, or refuses them; without it the route is left out.
     `telemetry` serves `POST /api/v1/telemetry`; without it the path is not there.
     `addresses` are shown on the plain page: (what, where).
     """
@@ -75,4 +77,5 @@ class Context:
     maintained_sizes: tuple[str, ...] = ()
     replay: Callable[[StoredDeadLetter], Awaitable[Intake]] | None = None
     telemetry: ASGIApp | None = None
+    tls_reload: Callable[[], TlsInForce] | None = None
     addresses: tuple[tuple[str, str], ...] = ()

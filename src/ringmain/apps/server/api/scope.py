@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from ringmain.apps.server.api.context import Context
 from ringmain.apps.server.api.kit.problems import Rejected
 from ringmain.model.device import Device
-from ringmain.model.gateway import GATEWAY_PROFILE
+from ringmain.model.gateway import SPEAKING_PROFILES
 from ringmain.model.ids import DeviceId, DeviceKey, TenantId
 from ringmain.model.site import Site
 from ringmain.ports.credentials import Holder
@@ -28,7 +28,7 @@ async def device_of(context: Context, caller: Holder, id: str) -> Device:
 async def gateway_of(context: Context, caller: Holder, id: str) -> Device:
     """The caller's gateway of that id; `not_found` where the tenant has none, or where it is another kind of device."""
     device = await device_of(context, caller, id)
-    if device.profile != GATEWAY_PROFILE:
+    if device.profile not in SPEAKING_PROFILES:
         raise Rejected(
             "not_found",
             f"{id} is no gateway: it has the profile {device.profile}.",

@@ -3,6 +3,7 @@
 `acme` has something of everything; `rival` has an admin and nothing else.
 """
 
+import ssl
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -32,6 +33,7 @@ from ringmain.apps.server.api.context import Context, Intake
 from ringmain.apps.server.certificates import new_ca
 from ringmain.apps.server.client_certificates import Issuer
 from ringmain.apps.server.provisioning import ClaimDesk
+from ringmain.apps.server.tls_files import TlsInForce
 from ringmain.gateway.connections import Connections
 from ringmain.metering.analytics import Analytics
 from ringmain.metering.billing import Billing
@@ -59,6 +61,17 @@ CSR = (
     .sign(ec.generate_private_key(ec.SECP256R1()), SHA256())
     .public_bytes(Encoding.PEM)
     .decode()
+)
+TLS = TlsInForce(
+    context=ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER),
+    subject="CN=front",
+    expires_ms=NOW_MS,
+    issuers="",
+    foreign=False,
+    revoked=frozenset(),
+    distrusted=frozenset(),
+    lists_until_ms=None,
+    unlisted=(),
 )
 START_MS = instant_of(datetime(2013, 1, 1, tzinfo=UTC))
 HALF_HOUR_MS = 1_800_000
@@ -163,7 +176,7 @@ async def make_world(**changes: Any) -> World:
         lifecycle=lifecycle,
         claims=claims,
         certificates=Certificates(lifecycle, registry, credentials, clock, tokens, issue),
-        claim_answer=ClaimDesk(claims, Connections(), issue.ca_pem).answer,
+        claim_answer=ClaimDesk(claims, Connections(), lambda: issue.ca_pem).answer,
         sessions=sessions,
         gateways=gateways,
         documents=documents,
@@ -177,6 +190,7 @@ async def make_world(**changes: Any) -> World:
         started_monotonic_s=clock.monotonic_s(),
         maintained_sizes=("1h", "day"),
         replay=replay,
+        tls_reload=lambda: TLS,
         addresses=(("MQTT", "mqtt://127.0.0.1:1883"),),
     )
     for tenant in (DEFAULT_TENANT, ACME, RIVAL):

@@ -28,10 +28,13 @@ class SiteToPut(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ProfileToPut(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What is common to a kind of device. The kind of a channel cannot be changed once it is set."""
+    """What is common to a kind of device. The kind of a channel cannot be changed once it is set. `decoder` names what
+    reads the topics and payloads that its devices have of their own.
+    """
 
     expected_interval_s: int = 60
     channels: tuple[Channel, ...] = ()
+    decoder: str = ""
 
 
 async def list_sites(context: Context, call: Call[msgspec.Struct, None]) -> Page[Site]:
@@ -62,7 +65,8 @@ async def get_profile(context: Context, call: Call[ProfileParams, None]) -> Prof
 
 async def put_profile(context: Context, call: Call[ProfileParams, ProfileToPut]) -> Profile:
     """Channels it does not name are still taken, as measured values."""
-    profile = Profile(ProfileName(call.params.name), call.body.expected_interval_s, call.body.channels)
+    body = call.body
+    profile = Profile(ProfileName(call.params.name), body.expected_interval_s, body.channels, body.decoder)
     await context.directory.put_profile(call.caller.tenant, profile)
     return profile
 

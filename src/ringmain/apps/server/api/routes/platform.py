@@ -6,9 +6,10 @@ from ringmain.apps.server.api.context import Context
 from ringmain.apps.server.api.kit.declaration import Call, Reply, Route
 from ringmain.apps.server.api.kit.problems import Rejected
 from ringmain.apps.server.api.paging import Page
-from ringmain.apps.server.api.words import Name
+from ringmain.apps.server.api.words import Name, Timestamp
 from ringmain.model.ids import TenantId
 from ringmain.model.session import SessionState
+from ringmain.model.time import format_rfc3339
 from ringmain.ports.credentials import Holder, Role
 from ringmain.ports.queue import QueueStatus
 from ringmain.services.lifecycle.tokens import new_token
@@ -41,6 +42,17 @@ class TenantToken(msgspec.Struct, frozen=True):
 
     tenant: str
     token: str
+
+
+class TlsAnswer(msgspec.Struct, frozen=True):
+    """What new connections meet. `revoked` counts the certificates on the revocation lists; the first of these is to be
+    renewed until `lists_until`.
+    """
+
+    certificate: str
+    expires: Timestamp
+    revoked: int
+    lists_until: Timestamp | None
 
 
 async def get_platform(context: Context, _call: Call[msgspec.Struct, None]) -> PlatformAnswer:
@@ -80,7 +92,30 @@ async def _grant(context: Context, tenant: TenantId) -> TenantToken:
     return TenantToken(tenant, token)
 
 
+async def reload_tls(context: Context, _call: Call[msgspec.Struct, None]) -> TlsAnswer:
+    """Files of no use are refused, and those in force stay."""
+    assert context.tls_reload is not None
+    taken = context.tls_reload()
+    until = taken.lists_until_ms
+    return TlsAnswer(
+        taken.subject,
+        format_rfc3339(taken.expires_ms),
+        len(taken.revoked),
+        None if until is None else format_rfc3339(until),
+    )
+
+
 _TAG = "Platform"
+TLS_RELOAD = Route(
+    "POST",
+    "/api/v1/platform/tls/reload",
+    reload_tls,
+    "Take the TLS files anew",
+    _TAG,
+    TlsAnswer,
+    Role.OPERATOR,
+    problems=("unprocessable",),
+)
 ROUTES = (
     Route(
         "GET", "/api/v1/platform", get_platform, "Show how the platform is doing", _TAG, PlatformAnswer, Role.OPERATOR

@@ -3,6 +3,8 @@
 import pytest
 from tests.unit.apps.server.api.world import make_world
 
+from ringmain.model.device import BUILT_IN_PROFILES
+
 
 async def test_a_site_has_a_zone_that_somebody_knows():
     async with (await make_world()).client() as client:
@@ -44,4 +46,14 @@ async def test_the_kind_of_a_channel_stays():
         body["channels"][0]["kind"] = "measured"
         assert (await client.put("/api/v1/profiles/valve", json=body)).status_code == 422
         names = [profile["name"] for profile in (await client.get("/api/v1/profiles")).json()["items"]]
-    assert names == ["gateway", "generic", "meter", "valve"]
+    assert names == sorted([*(profile.name for profile in BUILT_IN_PROFILES), "valve"])
+
+
+async def test_a_profile_names_its_decoder():
+    async with (await make_world()).client() as client:
+        made = await client.put("/api/v1/profiles/plug", json={"decoder": "tasmota"})
+        assert (made.status_code, made.json()["decoder"]) == (200, "tasmota")
+        assert (await client.get("/api/v1/profiles/plug")).json() == made.json()
+        assert (await client.get("/api/v1/profiles/meter")).json()["decoder"] == ""
+        refused = await client.put("/api/v1/profiles/plug", json={"decoder": "../tasmota"})
+        assert (refused.status_code, "decoder" in refused.json()["detail"]) == (422, True)

@@ -1,6 +1,9 @@
 """The platform over HTTP: for operators, and the making of tenants."""
 
-from tests.unit.apps.server.api.world import furnish, make_world
+import msgspec
+from tests.unit.apps.server.api.world import TLS, furnish, make_world
+
+from ringmain.model.errors import Refused
 
 
 async def test_an_operator_sees_how_the_platform_is():
@@ -41,3 +44,42 @@ async def test_a_tenant_needs_a_name():
     async with (await make_world()).client("operator") as client:
         for body in ({}, {"id": ""}, {"id": "a/b"}, {"id": "a\n"}, {"id": "a", "role": "operator"}):
             assert (await client.post("/api/v1/tenants", json=body)).status_code == 400
+
+
+async def test_the_tls_files_are_taken_anew_by_an_operator_alone():
+    world = await make_world()
+    async with world.client("operator") as client:
+        answer = await client.post("/api/v1/platform/tls/reload")
+    assert answer.json() == {
+        "certificate": "CN=front",
+        "expires": "2014-06-01T00:00:00Z",
+        "revoked": 0,
+        "lists_until": None,
+    }
+    async with world.client("admin") as client:
+        assert (await client.post("/api/v1/platform/tls/reload")).status_code == 403
+
+
+async def test_tls_files_of_no_use_are_422_with_the_reason():
+    def refuse():
+        raise Refused("unprocessable", "tls.pem is of no use: it can not be read", "put a sound file there")
+
+    world = await make_world(tls_reload=refuse)
+    async with world.client("operator") as client:
+        answer = await client.post("/api/v1/platform/tls/reload")
+    assert answer.status_code == 422
+    assert "tls.pem is of no use" in answer.json()["detail"]
+
+
+async def test_a_list_that_is_to_be_renewed():
+    until = msgspec.structs.replace(TLS, lists_until_ms=TLS.expires_ms + 1000)
+    world = await make_world(tls_reload=lambda: until)
+    async with world.client("operator") as client:
+        answer = await client.post("/api/v1/platform/tls/reload")
+    assert answer.json()["lists_until"] == "2014-06-01T00:00:01Z"
+
+
+async def test_without_a_listener_of_its_own_there_is_nothing_to_take():
+    world = await make_world(tls_reload=None)
+    async with world.client("operator") as client:
+        assert (await client.post("/api/v1/platform/tls/reload")).status_code == 404
