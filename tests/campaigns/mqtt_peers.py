@@ -100,6 +100,7 @@ class Peer:
         self.client, self.level = client, level
         self.connected = asyncio.Event()
         self.connections = 0
+        self.is_present = False
         self.sessions_lost = 0
         self.ends: Counter[int] = Counter()
         self._port, self._user, self._password = port, user, password
@@ -112,6 +113,7 @@ class Peer:
 
     def start(self) -> None:
         self._leaving = False
+        self.connected.clear()
         self._task = asyncio.get_running_loop().create_task(self._run())
 
     async def up(self) -> None:
@@ -172,7 +174,8 @@ class Peer:
         if kind == CONNACK:
             if body[1]:
                 raise Lost(body[1])
-            if self.connections and self._expiry_s and not body[0] & 1:
+            self.is_present = bool(body[0] & 1)
+            if self.connections and self._expiry_s and not self.is_present:
                 self.sessions_lost += 1
             self.connections += 1
             self.connected.set()
@@ -199,7 +202,7 @@ class Peer:
         self.on_message(topic, body[at:], qos, identifier, first)
 
     def send(self, data: bytes) -> None:
-        if self._writer and self.connected.is_set():
+        if self._writer and self.connected.is_set() and not self._writer.transport.is_closing():
             self._writer.write(data)
 
     def answer(self, kind: int, identifier: int) -> None:
@@ -342,7 +345,7 @@ class Subscriber(Peer):
         self._open: set[int] = set()
 
     def on_connected(self) -> None:
-        if self.granted.is_set() and self._expiry_s:
+        if self.granted.is_set() and self.is_present:
             return  # the session has them: that is what is tried
         body = b"\x00\x01" + (b"\x00" if self.level == 5 else b"")
         self.send(packet(0x82, body + b"".join(text(each) + bytes((qos,)) for each, qos in self._filters)))
