@@ -237,21 +237,27 @@ class Session:
         waiting = self._flight.get(identifier)
         if waiting is None:
             return
-        waiting.released = True
+        waiting.released, link = True, self.link
         if not self.is_kept:
             then()
             return
         self._intake.insist(
             {queued_key(self.number, waiting.sequence): encode_waiting(waiting)},
-            lambda failed: self._recorded(waiting, failed, then),
+            lambda failed: self._recorded(identifier, waiting, link, failed, then),
         )
 
-    def _recorded(self, waiting: Waiting, failed: Failed | None, then: Callable[[], None]) -> None:
-        """Where that failed it goes out once more on the next connection: the peer knows its identifier."""
-        if failed:
-            waiting.released = False
-        else:
+    def _recorded(
+        self, identifier: int, waiting: Waiting, link: Link | None, failed: Failed | None, then: Callable[[], None]
+    ) -> None:
+        """Where that failed it is tried again, for this peer says PUBREC once; on its next connection the message goes
+        out once more, and it will know the identifier.
+        """
+        if failed is None:
             then()
+            return
+        waiting.released = False
+        if link is self.link and failed.code == "storage_full":
+            self.received(identifier, then)
 
     def attach(self, link: Link, access: Access) -> None:
         """A connection has the session."""

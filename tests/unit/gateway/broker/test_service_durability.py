@@ -112,6 +112,7 @@ class Kept(RuleBasedStateMachine):
             self.subscriber.subscribe("#", 2)
             await self.world.commit()
             self.taken = set()
+            self.known = set()
 
         self.do(start())
 
@@ -146,6 +147,7 @@ class Kept(RuleBasedStateMachine):
                 self.acknowledge(identifier)
                 return
             self.taken.add(raw)
+            self.known.add(raw)
             self.world.broker.take(session, [raw])
         self.publisher.publish("t", payload, qos)
         self.world.broker.count("t", 1)
@@ -159,6 +161,7 @@ class Kept(RuleBasedStateMachine):
         if failed:
             if raw in self.publisher.session.unreleased:
                 self.world.broker.untake(self.publisher.session, [raw])
+            self.known.discard(raw)
         elif identifier in self.sender.waiting and self.publisher_is_in:
             self.acknowledge(identifier)
 
@@ -177,8 +180,9 @@ class Kept(RuleBasedStateMachine):
         def then(failed):
             if failed is None and world is self.world:
                 self.sender.releasing.discard(identifier)
+                self.known.discard(raw)
 
-        if raw in self.publisher.session.unreleased:
+        if raw in self.known:
             self.world.broker.release(self.publisher.session, raw, then)
         else:
             then(None)
@@ -201,6 +205,11 @@ class Kept(RuleBasedStateMachine):
         self.publisher.session = None
         self.publisher.connect()
         self.do(self.commit_or_die())
+        self.meet()
+
+    def meet(self):
+        """What the machine of a new connection is told (`accept`)."""
+        self.known = set(self.publisher.session.unreleased) if self.publisher.session else set()
 
     # -- the subscriber -------------------------------------------------------------------------------------
 
@@ -260,7 +269,7 @@ class Kept(RuleBasedStateMachine):
                     await self.world.intake._commit()
                 self.world.queue.dies = False
             self.world = await self.world.restarted()
-            self.taken = set()
+            self.taken, self.known = set(), set()
             self.receiver.forget_connection()
             self.subscriber, self.publisher = self.world.client("sub"), self.world.client("pub")
 
@@ -285,6 +294,7 @@ class Kept(RuleBasedStateMachine):
                     self.receiver.forget_connection()
                 client.connect()
         await self.world.commit()
+        self.meet()
         for _ in range(100):
             for identifier in sorted(self.sender.waiting):
                 self.send(identifier)
@@ -313,7 +323,7 @@ class Kept(RuleBasedStateMachine):
 
 
 Kept.TestCase.settings = settings(
-    max_examples=4 * settings.default.max_examples,
+    max_examples=settings.default.max_examples,
     stateful_step_count=40,
     deadline=None,
     suppress_health_check=list(HealthCheck),
