@@ -233,31 +233,30 @@ class Session:
         self.pump(now_ms)
 
     def received(self, identifier: int, then: Callable[[], None]) -> None:
-        """PUBREC came: `then` sends PUBREL, once a crash can not bring the message back; it may wait for room."""
-        waiting = self._flight.get(identifier)
+        """PUBREC came: `then` sends PUBREL, once a crash can not bring the message back. While there is no room it is
+        tried again, for this peer says PUBREC once; on its next connection the message goes out once more, and it
+        will know the identifier.
+        """
+        waiting, link = self._flight.get(identifier), self.link
         if waiting is None:
             return
-        waiting.released, link = True, self.link
         if not self.is_kept:
+            waiting.released = True
             then()
             return
-        self._intake.insist(
-            {queued_key(self.number, waiting.sequence): encode_waiting(waiting)},
-            lambda failed: self._recorded(identifier, waiting, link, failed, then),
-        )
 
-    def _recorded(
-        self, identifier: int, waiting: Waiting, link: Link | None, failed: Failed | None, then: Callable[[], None]
-    ) -> None:
-        """Where that failed it is tried again, for this peer says PUBREC once; on its next connection the message goes
-        out once more, and it will know the identifier.
-        """
-        if failed is None:
-            then()
-            return
-        waiting.released = False
-        if link is self.link and failed.code == "storage_full":
-            self.received(identifier, then)
+        def recorded(failed: Failed | None) -> None:
+            if failed is None:
+                waiting.released = True
+            if link is not self.link:
+                return
+            if failed is None:
+                then()
+            elif failed.code == "storage_full":
+                self.received(identifier, then)
+
+        released = msgspec.structs.replace(waiting, released=True)
+        self._intake.record({queued_key(self.number, waiting.sequence): encode_waiting(released)}, recorded)
 
     def attach(self, link: Link, access: Access) -> None:
         """A connection has the session."""
