@@ -4,7 +4,6 @@ missing and nothing twice.
 """
 
 import asyncio
-import os
 import signal
 import subprocess
 import time
@@ -16,6 +15,7 @@ from pathlib import Path
 import pytest
 from tests.campaigns.evidence import record
 from tests.campaigns.mqtt_scene import ENVIRONMENT, Scene, devices
+from tests.campaigns.small_disk import small_disk, take_all_but
 from tests.e2e.platform_process import PlatformProcess
 
 SIZE_MIB = 512
@@ -33,17 +33,10 @@ ATTACHED_S = 0.5
 pytestmark = [pytest.mark.slow, pytest.mark.campaign, pytest.mark.needs("root")]
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    at = tmp_path / "disk"
-    at.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", f"size={SIZE_MIB}m", "tmpfs", str(at)]
-    if subprocess.run(command, check=False, capture_output=True).returncode:
-        pytest.skip("needs root with the right to mount")
-    try:
+@pytest.fixture(name="small_disk")
+def disk_that_is_soon_full(tmp_path: Path) -> Iterator[Path]:
+    with small_disk(tmp_path / "disk", f"{SIZE_MIB}m") as at:
         yield at
-    finally:
-        subprocess.run(["umount", at], check=True, timeout=60)
 
 
 def _acked(scene: Scene) -> int:
@@ -61,12 +54,6 @@ async def _until_quiet(scene: Scene) -> float:
     return changed - began
 
 
-def _take_all_but(file: Path, disk: Path, room: int) -> None:
-    status = os.statvfs(disk)
-    with file.open("wb") as handle:
-        os.posix_fallocate(handle.fileno(), 0, status.f_bavail * status.f_frsize - room)
-
-
 @pytest.mark.timeout(300)
 async def test_on_a_full_disk_nothing_is_acknowledged_and_afterwards_everything_is(
     small_disk: Path, tmp_path: Path
@@ -81,7 +68,7 @@ async def test_on_a_full_disk_nothing_is_acknowledged_and_afterwards_everything_
         try:
             await scene.begin()
             pid = platform.pid
-            await asyncio.to_thread(_take_all_but, other, small_disk, ROOM_MIB << 20)
+            await asyncio.to_thread(take_all_but, ROOM_MIB << 20, small_disk, other)
             full_after = await _until_quiet(scene)
             when_full = _acked(scene)
             await asyncio.sleep(QUIET_S)
