@@ -140,7 +140,8 @@ class Client:
 
     def receive(self, identifier):
         """PUBREC."""
-        self.session.received(identifier, lambda: self.link.deliver_release(identifier))
+        link = self.link
+        self.session.received(identifier, lambda: link.deliver_release(identifier))
 
 
 class World:
