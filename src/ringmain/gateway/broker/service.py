@@ -94,6 +94,8 @@ class Broker:
         self._number = 0
         self.on_will: Callable[[Session, Message], bool] | None = None
         """Takes the wills of those whose messages are judged elsewhere; whether it has."""
+        self.on_asked: Callable[[TenantId, str], None] = lambda _tenant, _filter: None
+        """Told of each subscription before its retained messages are looked up."""
 
     # -- start and time -------------------------------------------------------------------------------------
 
@@ -293,6 +295,7 @@ class Broker:
         for held, handling in asked:
             is_new = held.asked not in session.held
             self._hold(session, held.asked, held)
+            self.on_asked(session.tenant, held.filter)
             if not held.group and (handling == 0 or (handling == 1 and is_new)):
                 retained += [(held, each) for each in self.realm(session.tenant).retained.match(held.filter)]
         if session.is_kept and asked:
