@@ -185,8 +185,9 @@ class Session:
                 sent = True
                 continue
             expires_ms = waiting.message.expires_ms
-            if (expires_ms is not None and expires_ms <= now_ms) or not self._may(waiting):
-                self._drop_first("expired" if expires_ms is not None and expires_ms <= now_ms else "not_authorized")
+            has_expired = expires_ms is not None and expires_ms <= now_ms and not waiting.begun
+            if has_expired or not self._may(waiting):
+                self._drop_first("expired" if has_expired else "not_authorized")
                 continue
             if identifier in self._flight:
                 break  # 65,535 messages ago, and still not acknowledged
@@ -242,7 +243,7 @@ class Session:
         self.link, self.gone_ms = None, now_ms
         self._queue = deque(waiting for waiting in self._queue if waiting.qos)
         for waiting in reversed(self._flight.values()):
-            waiting.dup = True
+            waiting.dup = waiting.begun = True
             self._queue.appendleft(waiting)
         self._flight.clear()
 
