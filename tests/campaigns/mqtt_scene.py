@@ -32,13 +32,16 @@ def devices() -> list[tuple[str, str, str]]:
 
 
 class Verdict(msgspec.Struct, frozen=True):
-    """Figures of a run. Everything from `missing` on must be 0."""
+    """Figures of a run. `again` is what came twice at QoS 1, as it may: it was durable, and its PUBACK never left.
+    Everything from `missing` on must be 0.
+    """
 
     acknowledged: int
     heard: int
     wills: int
     readings: int
     resent: int
+    again: int
     missing: int
     twice: int
     strange: int
@@ -206,6 +209,7 @@ class Scene:
             wills=len(self.wills),
             readings=sum(each.total() for each in stored),
             resent=sum(each.resent for each in self.speaking),
+            again=sum(sum(n - 1 for key, n in ear.heard.items() if key[:2] == b"1:") for ear in ears),
             missing=sum(len(acked - ear.heard.keys()) for ear in ears),
             twice=sum(sum(n - 1 for key, n in ear.heard.items() if key[:2] == b"2:" and key in sent) for ear in ears),
             strange=sum(len(ear.heard.keys() - sent - self.wills.keys()) for ear in ears),

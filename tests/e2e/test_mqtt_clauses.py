@@ -311,6 +311,62 @@ def test_qos_2_is_taken_once_however_often_it_is_said(join: Join) -> None:
     assert ear.is_silent()
 
 
+def test_behind_a_puback_its_identifier_is_free(join: Join) -> None:
+    """[MQTT-4.3.2-4] [MQTT-4.3.2-5]"""
+    ear, says = join(), join()
+    ear.subscribe(("free", 0))
+    for payload in (b"first", b"second"):
+        says.publish("free", payload, 1, 5)
+        assert says.next() == (PUBACK, b"\x00\x05")
+    assert ear.payloads(2) == [b"first", b"second"]
+
+
+@pytest.mark.parametrize("qos", [1, 2])
+def test_what_is_on_its_way_does_not_expire(port: int, join: Join, qos: int) -> None:
+    """[MQTT-3.3.2-5] [MQTT-4.3.3-7] [MQTT-4.3.3-13]"""
+    says, options = join(), {"clean": False, "found": expiry(60) + number(0x21, 1, 2)}
+    with Raw(port, f"expires-{qos}", **options) as late:
+        late.accepted()
+        late.subscribe((f"expires/{qos}", qos))
+        for payload in (b"begun", b"waits"):
+            says.publish(f"expires/{qos}", payload, qos, ord(payload[:1]), found=number(0x02, 1, 4))
+        first, *sent = late.message()
+        assert sent[-1] == b"begun"
+    time.sleep(1.3)
+    with Raw(port, f"expires-{qos}", **options) as late:
+        late.accepted()
+        again, _, identifier, _, payload = late.message()
+        assert (again, identifier, payload) == (first | 8, sent[1], b"begun")
+        late.answer(PUBREC if qos == 2 else PUBACK, identifier)
+        if qos == 2:
+            assert late.next()[0] == PUBREL
+            late.answer(PUBCOMP, identifier)
+        assert late.is_silent(), "what waited behind it has expired"
+
+
+@pytest.mark.parametrize("kept_s", [60, 1])
+def test_a_shared_message_is_finished_with_who_has_begun_it_or_with_nobody(port: int, join: Join, kept_s: int) -> None:
+    """[MQTT-4.8.2-4] [MQTT-4.8.2-5]"""
+    says, topic = join(), f"begun/{kept_s}"
+    options = {"clean": False, "found": expiry(kept_s)}
+    with Raw(port, topic, **options) as begins:
+        begins.accepted()
+        begins.subscribe((f"$share/g/{topic}", 2))
+        says.publish(topic, b"one", 2, 1)
+        first, *sent = begins.message()
+        other = join()
+        other.subscribe((f"$share/g/{topic}", 2))
+    time.sleep(1.6 if kept_s == 1 else 0.1)
+    assert other.is_silent()
+    with Raw(port, topic, **options) as begins:
+        assert begins.accepted()[0] == (kept_s == 60)
+        if kept_s == 60:
+            again, *same = begins.message()
+            assert (again, same) == (first | 8, sent)
+        assert begins.is_silent()
+    assert other.is_silent()
+
+
 def test_behind_its_pubrec_a_message_does_not_come_again_and_its_pubrel_does(port: int, join: Join) -> None:
     """[MQTT-4.3.3-3] [MQTT-4.3.3-4] [MQTT-4.3.3-5] [MQTT-4.3.3-6] [MQTT-4.4.0-1]"""
     says = join()
@@ -350,7 +406,7 @@ def test_what_a_subscriber_refuses_is_over(port: int, join: Join) -> None:
 
 
 def test_no_more_are_on_their_way_than_the_client_takes(join: Join) -> None:
-    """[MQTT-3.3.4-9] [MQTT-3.3.4-10] [MQTT-4.9.0-1] [MQTT-4.9.0-2] [MQTT-4.9.0-3]"""
+    """[MQTT-3.3.4-9] [MQTT-3.3.4-10] [MQTT-4.3.2-3] [MQTT-4.9.0-1] [MQTT-4.9.0-2] [MQTT-4.9.0-3]"""
     says, slow = join(), join(found=number(0x21, 2, 2))
     slow.subscribe(("window", 1))
     for n in range(5):
@@ -617,13 +673,18 @@ def test_a_shared_message_comes_to_one_at_the_qos_it_was_granted(join: Join) -> 
         packet(0x82, b"\x00\x01\x00" + text("a") + b"\xc0"),
         packet(0xA2, b"\x00\x01\x00" + text(b"\xff")),
         packet(0x30, text("") + b"\x00"),
+        packet(0x30, text("a") + counted(b"\x08" + text("a/+"))),
+        packet(0xF0, b"\x7f\x00"),
+        packet(0x62, b"\x00\x01\x7f"),
     ],
     ids=["UNSUBSCRIBE flags", "UNSUBSCRIBE of nothing", "PUBREL flags", "DISCONNECT flags", "AUTH flags",
-         "DISCONNECT code", "identifier 0", "reserved options", "filter not UTF-8", "no topic"],
+         "DISCONNECT code", "identifier 0", "reserved options", "filter not UTF-8", "no topic",
+         "response topic", "AUTH code", "PUBREL code"],
 )  # fmt: skip
 def test_malformed_packets_end_the_connection_with_a_code(join: Join, octets: bytes) -> None:
     """[MQTT-2.1.3-1] [MQTT-2.2.1-3] [MQTT-3.6.1-1] [MQTT-3.8.3-5] [MQTT-3.10.1-1] [MQTT-3.10.3-1] [MQTT-3.10.3-2]
-    [MQTT-3.14.1-1] [MQTT-3.14.2-1] [MQTT-3.15.1-1] [MQTT-4.7.3-1] [MQTT-4.13.1-1] [MQTT-4.13.2-1]
+    [MQTT-3.14.1-1] [MQTT-3.14.2-1] [MQTT-3.15.1-1] [MQTT-3.15.2-1]
+    [MQTT-3.3.2-14] [MQTT-3.6.2-1] [MQTT-4.7.3-1] [MQTT-4.13.1-1] [MQTT-4.13.2-1]
     """
     client = join()
     client._socket.sendall(octets)

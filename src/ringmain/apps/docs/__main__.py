@@ -15,6 +15,7 @@ def main() -> None:
         text = write()
         target = root / path
         if not target.is_file() or target.read_text(encoding="utf-8") != text:
+            target.parent.mkdir(parents=True, exist_ok=True)
             target.write_text(text, encoding="utf-8")
             sys.stdout.write(f"wrote {path}\n")
 

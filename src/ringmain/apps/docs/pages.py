@@ -6,6 +6,7 @@ from pathlib import Path
 
 from ringmain.apps.docs import gateways, sparkplug
 from ringmain.apps.docs.configuration import configuration_page
+from ringmain.apps.docs.conformance import conformance_page
 from ringmain.apps.docs.house import drawing
 from ringmain.apps.docs.reference import reference_page
 from ringmain.apps.docs.tables import with_tables
@@ -32,6 +33,7 @@ def pages(root: Path) -> dict[str, Callable[[], str]]:
         "docs/protocols/sparkplug.md": lambda: with_tables(
             (root / "docs/protocols/sparkplug.md").read_text(encoding="utf-8"), sparkplug.TABLES
         ),
+        "docs/protocols/mqtt-conformance.md": lambda: conformance_page(root),
         "docs/adr/README.md": lambda: decisions(root / "docs/adr"),
     }
 

@@ -46,6 +46,8 @@ class Waiting(msgspec.Struct, gc=False):
     sequence: int = 0
     dup: bool = False
     released: bool = False
+    begun: bool = False
+    """It was sent in this process life, and so does not expire any more [MQTT-4.3.3-7]."""
 
 
 class _Stored(msgspec.Struct, frozen=True, array_like=True, gc=False):

@@ -205,8 +205,9 @@ class Session:
                 sent = True
                 continue
             expires_ms = waiting.message.expires_ms
-            if (expires_ms is not None and expires_ms <= now_ms) or not self._may(waiting):
-                self._drop_first("expired" if expires_ms is not None and expires_ms <= now_ms else "not_authorized")
+            has_expired = expires_ms is not None and expires_ms <= now_ms and not waiting.begun
+            if has_expired or not self._may(waiting):
+                self._drop_first("expired" if has_expired else "not_authorized")
                 continue
             if identifier in self._flight:
                 break  # 65,535 messages ago, and still not acknowledged
@@ -272,7 +273,7 @@ class Session:
                 self._room.give(waiting)
         self._queue = deque(waiting for waiting in self._queue if waiting.qos)
         for waiting in reversed(self._flight.values()):
-            waiting.dup = True
+            waiting.dup = waiting.begun = True
             self._queue.appendleft(waiting)
         self._flight.clear()
 
