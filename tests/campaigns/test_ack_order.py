@@ -109,18 +109,18 @@ def _durable_from(calls: list[Call]) -> dict[int, int]:
         if call.name != "pwrite64":
             continue
         at = bisect_right(begun, call.ended)
-        for stamp in _stamps(call.data, first, last) if at < len(syncs) else ():
+        for stamp in stamps(call.data, first, last) if at < len(syncs) else ():
             durable.setdefault(stamp, syncs[at][1])
     return durable
 
 
-def _stamps(data: bytes, first: int, last: int) -> set[int]:
+def stamps(data: bytes, first: int, last: int, step: int = STEP_MS) -> set[int]:
     """Every int64 in `data`, at whatever offset, that is a stamp of this run."""
     found: set[int] = set()
     for shift in range(8):
         whole = (len(data) - shift) // 8 * 8
         numbers = np.frombuffer(data[shift : shift + whole], dtype="<i8")
-        ours = numbers[(numbers >= first) & (numbers < last) & ((numbers - first) % STEP_MS == 0)]
+        ours = numbers[(numbers >= first) & (numbers < last) & ((numbers - first) % step == 0)]
         found.update(int(number) for number in ours)
     return found
 

@@ -105,7 +105,7 @@ class Gateway:
             self.forwarding.lanes,
             settings,
             free=self.forwarding.free,
-            gather=self.forwarding.gather,
+            gathering=self.forwarding.gathering,
             notice=self.forwarding.notice,
         )
         self.turned_away = 0

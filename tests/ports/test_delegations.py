@@ -65,6 +65,7 @@ async def refusal(held: Delegations, *delegations: Delegation) -> Refused:
     return refused.value
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("gateway", "device", "code"),
     [

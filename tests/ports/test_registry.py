@@ -70,6 +70,7 @@ async def test_an_unknown_tenant_profile_or_site_makes_no_device_at_all(registry
     assert await registry.device(tenant, "y") is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("state", list(LifecycleState))
 async def test_an_id_is_never_reused_whatever_became_of_its_device(registry: Registry, state):
     (device,) = await registry.add("a", [NewDevice("x", "generic", state)], 1)

@@ -110,6 +110,7 @@ async def test_a_reading_that_comes_right_after_settling_marks_again(store):
     assert sorted(await store.windows.pending()) == [hour(7, 0), day(7)]
 
 
+@pytest.mark.slow
 async def test_windows_of_many_series_and_sizes_settle_at_once(store):
     for offset, channel, exact in ((1, "energy_wh", True), (2, "power_w", False)):
         rows = [(device, T0 + n * 10 * MINUTE_MS, n + device) for n in range(30) for device in (1, 2, 3)]

@@ -154,6 +154,17 @@ class Intake:
             self._then.append(then)
         self._filled.set()
 
+    def insist(self, records: Records, then: "Then") -> None:
+        """`record`, and again while there is no room: for what no peer can be refused. `then` hears of no full disk."""
+
+        def committed(failed: Failed | None) -> None:
+            if failed is not None and failed.code == "storage_full":
+                self.record(records, committed)
+            else:
+                then(failed)
+
+        self.record(records, committed)
+
     def tidy(self, key: bytes, value: bytes | None = None) -> None:
         """Of no consequence but room, or a repetition after a crash: it goes with the next commit that succeeds."""
         (self._records if key in self._records else self._tidy)[key] = value

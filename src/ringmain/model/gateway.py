@@ -98,7 +98,12 @@ class GatewaySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         int, Meta(ge=5, le=1200, description="Keep-alive of the uplink: a dead one is noticed after 1.5 of it.")
     ] = 20
     answer_s: Annotated[
-        int, Meta(ge=2, le=300, description="How long an acknowledgement may take before the uplink counts as dead.")
+        int,
+        Meta(
+            ge=2,
+            le=300,
+            description="How long the answer to a message that has left may take before the uplink is dead.",
+        ),
     ] = 15
     commit_every_ms: Annotated[
         int, Meta(ge=0, le=5000, description="How long readings gather before they are synced and acknowledged.")

@@ -93,6 +93,7 @@ async def test_a_bill_issued_again_is_the_same_row_and_the_same_bytes(billing, h
     assert (await billing.preview(house.tenant, "lcl-flat", *YEAR)).body == one.body
 
 
+@pytest.mark.slow
 async def test_a_day_is_not_billed_twice_with_other_content(billing, house):
     one = await billing.issue(house.tenant, "lcl-flat", *YEAR)
     house.timeseries.store(house.meter, "energy_wh", {parse_rfc3339("2013-05-05T00:00:00Z"): 9999})

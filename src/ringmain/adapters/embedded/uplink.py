@@ -122,48 +122,49 @@ class MqttUplink:
     async def run(self) -> None:
         """Connect for ever, until cancelled."""
         backoff, now = Backoff(self._rng), asyncio.get_running_loop().time
-        try:
-            while True:
-                self._at_once = self._carried = False
-                since = now()
-                target = self._target()
-                connect_s = min(CONNECT_S_MAX, CONNECT_ANSWERS * target.client.answer_s)
-                try:
-                    await self._connection(target, connect_s)
-                except TimeoutError:
-                    self.trouble = f"no connection to {target.host}:{target.port} within {connect_s:g} s"
-                except OSError as error:  # ssl.SSLError is one
-                    self.trouble = f"{target.host}:{target.port}: {error}"
-                backoff.ended(carried=self._carried, lasted_s=now() - since)
-                self._tell()
-                if not self._at_once:
-                    await self._pause(backoff.pause_s())
-        finally:
-            if self._driver and self._machine:
-                self._ended(self._machine.close())
+        while True:
+            self._at_once = self._carried = False
+            since = now()
+            target = self._target()
+            connect_s = min(CONNECT_S_MAX, CONNECT_ANSWERS * target.client.answer_s)
+            try:
+                await self._connection(target, connect_s)
+            except TimeoutError:
+                self.trouble = f"no connection to {target.host}:{target.port} within {connect_s:g} s"
+            except OSError as error:  # ssl.SSLError is one
+                self.trouble = f"{target.host}:{target.port}: {error}"
+            backoff.ended(carried=self._carried, lasted_s=now() - since)
+            self._tell()
+            if not self._at_once:
+                await self._pause(backoff.pause_s())
 
     async def _connection(self, target: Target, connect_s: float) -> None:
-        """One connection from the first packet to the end."""
+        """One connection from the handshake to the end. It is ours from the moment in which it is there: whatever
+        happens to it before we hear of that is heard.
+        """
         loop = asyncio.get_running_loop()
         machine = ClientMachine(target.client, loop.time(), lambda: driver.progress())  # noqa: PLW0108 - it is made below
-        driver: StreamDriver[ClientEvent] = StreamDriver(machine, self._on_events, lambda: machine.opened(loop.time()))
-        async with asyncio.timeout(connect_s):
-            await loop.create_connection(
-                lambda: driver,
-                target.host,
-                target.port,
-                ssl=target.tls,
-                server_hostname=target.host if target.tls else None,
-            )
-        if self._at_once:  # meanwhile somebody asked for another one: the target may have changed
-            driver.abort()
-            return
-        if not driver.is_open:
-            raise ConnectionResetError("the connection was lost as soon as it was made")
-        self._machine, self._driver = machine, driver
-        driver.flush()
-        while self._driver is driver:
-            await self._changed.wait()
+
+        def opened() -> None:
+            machine.opened(loop.time())
+            self._machine, self._driver = machine, driver
+
+        driver: StreamDriver[ClientEvent] = StreamDriver(machine, self._on_events, opened)
+        try:
+            async with asyncio.timeout(connect_s):
+                await loop.create_connection(
+                    lambda: driver,
+                    target.host,
+                    target.port,
+                    ssl=target.tls,
+                    server_hostname=target.host if target.tls else None,
+                )
+            driver.flush()
+            while self._driver is driver and not self._at_once:  # the target may have changed during the handshake
+                await self._changed.wait()
+        finally:
+            if self._driver is driver:
+                self._ended(machine.close())
 
     async def _pause(self, seconds: float) -> None:
         """`reconnect` ends it."""

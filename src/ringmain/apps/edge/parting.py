@@ -4,7 +4,6 @@ import asyncio
 
 from ringmain.apps.edge.aggregate import EdgeAggregation
 from ringmain.gateway.intake import Intake
-from ringmain.model.ids import Offset
 from ringmain.ports.buffer import Buffer
 from ringmain.services.forwarding.keeping import Keeper
 
@@ -19,6 +18,6 @@ async def part_with_names(intake: Intake, buffer: Buffer, keeper: Keeper, aggreg
         await asyncio.sleep(LOOK_EVERY_S)
     aggregation.begin_anew()
     last = buffer.status().last
-    while (rows := await buffer.read(Offset(0), 1, sealed=False)) and rows[0].offset <= last:
+    while await keeper.holds_raw(last):
         await keeper.seal(now=True)
         await asyncio.sleep(LOOK_EVERY_S)

@@ -90,7 +90,11 @@ class Front:
         self._announced: set[TenantId] = set()
         self.intake = Intake(stores.queue, clock, books.committed, news.log_broken)
         self.broker = Broker(
-            self.intake, clock, queue_max=config.mqtt.session_queue_max, on_dropped=books.message_dropped
+            self.intake,
+            clock,
+            queue_max=config.mqtt.session_queue_max,
+            program_queue_max=config.mqtt.program_queue_max,
+            on_dropped=books.message_dropped,
         )
         self.host = SparkplugHost(config.mqtt.sparkplug_host, self._say, books.sparkplug)
         self.authenticator = Authenticator(stores.credentials, registry, stores.directory, tokens, clock, tls)

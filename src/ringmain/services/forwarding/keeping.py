@@ -113,6 +113,15 @@ class Keeper:
                 self._lanes.land(offsets, settled=True)
             await asyncio.sleep(0)
 
+    async def holds_raw(self, last: Offset) -> bool:
+        """Whether a raw row up to there is left that can be sealed, or is on its way."""
+        after = Offset(0)
+        while rows := await self._buffer.read(after, SEAL_BYTES_MAX, sealed=False):
+            if any(row.offset <= last and self._gathering.may(row) for row in rows):
+                return True
+            after = rows[-1].offset
+        return False
+
     async def close(self) -> None:
         """Seal all that is left, when nothing is on its way any more."""
         try:

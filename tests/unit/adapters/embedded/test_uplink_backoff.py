@@ -127,6 +127,7 @@ async def send_one(world):
             await asyncio.sleep(0)
 
 
+@pytest.mark.slow
 async def test_a_handshake_that_takes_longer_than_an_answer_may_does_not_hang_the_uplink(world, monkeypatch):
     """The platform was stopped and goes on: the connection is there, and the answer to CONNECT would be overdue."""
     loop = asyncio.get_running_loop()

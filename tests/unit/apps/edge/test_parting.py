@@ -41,3 +41,14 @@ async def test_what_came_before_is_sealed_or_settled_and_what_comes_after_is_not
         rows = await gateway.buffer.read(Offset(0), 1 << 30, sealed=True)
         assert ("m1", 1) in [each for row in rows for each in readings_of(row.body)]
     assert rooms.done == ["drained", "windows"]
+
+
+async def test_a_row_that_can_not_be_sealed_does_not_keep_the_roster_waiting(monkeypatch):
+    """A roster may revoke a token: nothing may hold it up for ever."""
+    monkeypatch.setattr(parting, "LOOK_EVERY_S", 0)
+    gateway, rooms = Gateway(), Rooms()
+    await gateway.append(1, device=9)
+    await gateway.append(2)
+    await asyncio.wait_for(parting.part_with_names(rooms, gateway.buffer, gateway.keeper, rooms), 5)
+    status = gateway.buffer.status()
+    assert (status.rows, status.sealed_readings) == (2, 1)

@@ -203,6 +203,7 @@ async def test_a_peer_that_does_not_read_is_cut(monkeypatch):
         writer.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("piece", [frame(1, b"{}"), frame(1, b"\xff"), frame(3)])
 async def test_what_is_no_binary_frame_ends_it(piece):
     async with serving() as (port, protocols):

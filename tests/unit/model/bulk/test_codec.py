@@ -300,6 +300,7 @@ class TestHostile:
             "bomb",
         ],
     )
+    @pytest.mark.slow
     def test_no_claim_of_a_header_is_paid_in_advance(self, claim):
         body = put_together(claim, b"")
         assert len(body) < 100_000

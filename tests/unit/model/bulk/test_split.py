@@ -98,6 +98,7 @@ def test_a_letter_larger_than_a_packet_is_cut_and_says_so(payload):
     assert cut.detail == said
 
 
+@pytest.mark.slow
 def test_more_blocks_than_a_chunk_may_have():
     blocks = tuple(block([at % 2], [at], [at], (f"c{at}",)) for at in range(BLOCKS_MAX + 1))
     chunk = Chunk(NAMES[:2], blocks)

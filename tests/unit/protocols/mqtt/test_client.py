@@ -17,6 +17,7 @@ from ringmain.protocols.mqtt.client_events import (
     Received,
 )
 from ringmain.protocols.mqtt.events import ConnectAsked, Delivered, Limits, Published, SubscribeAsked
+from ringmain.protocols.mqtt.flight import UNKEPT_FROM
 from ringmain.protocols.mqtt.machine import ServerMachine
 from ringmain.protocols.mqtt.properties import Property
 from ringmain.protocols.mqtt.reasons import Reason
@@ -91,7 +92,7 @@ def test_a_conversation_with_the_servers_machine():
 
     server.publish("devices/edge/roster", b"{}", 1)
     assert client.receive(server.data_to_send(), 3.0) == [Received("devices/edge/roster", b"{}")]
-    assert server.receive(client.data_to_send(), 3.0) == [Delivered(1)]
+    assert server.receive(client.data_to_send(), 3.0) == [Delivered(UNKEPT_FROM)]
 
     client.close()
     (closed,) = server.receive(client.data_to_send(), 4.0)
@@ -138,7 +139,7 @@ def test_a_refusal_says_why():
         (CONNACK, Reason.PROTOCOL_ERROR),  # a second one
         (b"\x34\x07\x00\x01a\x00\x01\x00x", Reason.QOS_NOT_SUPPORTED),  # PUBLISH of QoS 2
         (b"\x32\x07\x00\x01a\x00\x00\x00x", Reason.PROTOCOL_ERROR),  # packet identifier 0
-        (b"\x30\x05\x00\x01+\x00x", Reason.TOPIC_NAME_INVALID),
+        (b"\x30\x05\x00\x01+\x00x", Reason.MALFORMED_PACKET),
         (b"\x82\x00", Reason.MALFORMED_PACKET),  # flags
         (b"\x10\x00", Reason.PROTOCOL_ERROR),  # CONNECT from a server
         (b"\x30\xff\xff\xff\x7f", Reason.PACKET_TOO_LARGE),

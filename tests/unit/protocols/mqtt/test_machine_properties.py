@@ -264,6 +264,7 @@ def survive(make, seed):
 seeds = st.integers(0, 2**64)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", [noise, damaged])
 @given(seeds)
 @FAST

@@ -237,6 +237,7 @@ async def test_what_is_on_its_way_is_never_given_up():
     assert gateway.buffer.status().dropped != ()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("policy", [DropPolicy.DROP_OLDEST, DropPolicy.DOWNSAMPLE])
 async def test_on_a_disk_that_is_a_little_short_no_more_goes_than_new_rows_need(tmp_path, monkeypatch, policy):
     """What goes becomes free pages of the file, and the disk gains nothing by it; it never will have enough."""

@@ -1,0 +1,23 @@
+"""Nothing that waits for a session is without a limit."""
+
+from tests.unit.gateway.broker.lives import TENANT, Life
+
+from ringmain.adapters.simulated.clock import SimulatedClock
+from ringmain.adapters.simulated.queue import SimulatedQueue
+from ringmain.gateway.broker.message import Message
+from ringmain.gateway.broker.service import PROGRAM_QUEUE_MAX as QUEUE_MAX
+
+
+async def test_messages_of_qos_0_that_wait_behind_others_are_limited_too():
+    dropped = []
+    async with Life(SimulatedQueue(), SimulatedClock(), dropped.append) as life:
+        slow = await life.opened("slow", room=1)
+        await life.subscribed(slow, "t")
+        for payload in (b"first", b"second"):
+            life.broker.publish(TENANT, Message("t", payload, 1))
+            await life.settled()
+        for _ in range(2 * QUEUE_MAX):
+            life.broker.publish(TENANT, Message("t", b"", 0))
+        assert [payload for _, payload, _ in slow.heard] == [b"first"]
+        assert slow.sessions[0].size == QUEUE_MAX
+        assert dropped == ["queue_full"] * (QUEUE_MAX + 2)
