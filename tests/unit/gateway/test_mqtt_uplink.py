@@ -3,6 +3,7 @@
 import pytest
 
 from ringmain.gateway.broker.access import ConsumerAccess, OpenAccess
+from ringmain.gateway.broker.room import Room
 from ringmain.gateway.broker.session import Session
 from ringmain.gateway.mqtt_uplink import MqttUplink, may_publish
 from ringmain.ports.credentials import Role
@@ -24,7 +25,7 @@ def said(gateway, monkeypatch):
     """An uplink, its depositor, and the messages that went to the broker as (tenant, message)."""
     heard, depositor = [], Depositor()
     monkeypatch.setattr(gateway.broker, "publish", lambda tenant, message, origin: heard.append((tenant, message)))
-    session = Session(("t1", "", "c"), 1, gateway.intake, lambda _: None)
+    session = Session(("t1", "", "c"), 1, gateway.intake, Room(), lambda _: None)
     return MqttUplink(gateway.door, depositor), session, depositor, heard
 
 

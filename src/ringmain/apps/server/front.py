@@ -76,8 +76,7 @@ class Front:
         tls: ServerTls | None,
         on_admitted: Callable[[Device], None],
     ) -> None:
-        self._config = config
-        self._stores = stores
+        self._config, self._stores = config, stores
         self._registry = registry
         self._gateways = gateways
         self._connections = connections
