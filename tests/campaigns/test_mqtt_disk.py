@@ -4,11 +4,6 @@ missing and nothing twice.
 """
 
 import asyncio
-<<<<<<< HEAD
-=======
-import contextlib
-import os
->>>>>>> wt-e2e
 import signal
 import subprocess
 import time
@@ -60,16 +55,6 @@ async def _until_quiet(scene: Scene) -> float:
     return changed - began
 
 
-<<<<<<< HEAD
-=======
-def _take_all_but(file: Path, disk: Path, room: int) -> None:
-    """Somebody else's data. Under load the disk may have filled by itself meanwhile, and that is as good."""
-    status = os.statvfs(disk)
-    with file.open("wb") as handle, contextlib.suppress(OSError):
-        os.posix_fallocate(handle.fileno(), 0, max(1, status.f_bavail * status.f_frsize - room))
-
-
->>>>>>> wt-e2e
 @pytest.mark.timeout(300)
 async def test_on_a_full_disk_nothing_is_acknowledged_and_afterwards_everything_is(
     small_disk: Path, tmp_path: Path
@@ -80,16 +65,12 @@ async def test_on_a_full_disk_nothing_is_acknowledged_and_afterwards_everything_
     )
     with platform:
         platform.import_devices(devices())
-        _take_all_but(others[0], small_disk, START_MIB << 20)
+        take_all_but(START_MIB << 20, small_disk, others[0])
         scene = Scene(platform)
         try:
             await scene.begin()
             pid = platform.pid
-<<<<<<< HEAD
-            await asyncio.to_thread(take_all_but, ROOM_MIB << 20, small_disk, other)
-=======
-            await asyncio.to_thread(_take_all_but, others[1], small_disk, ROOM_MIB << 20)
->>>>>>> wt-e2e
+            await asyncio.to_thread(take_all_but, ROOM_MIB << 20, small_disk, others[1])
             full_after = await _until_quiet(scene)
             when_full = _acked(scene)
             await asyncio.sleep(QUIET_S)
