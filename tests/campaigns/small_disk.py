@@ -24,8 +24,8 @@ def small_disk(at: Path, size: str) -> Iterator[Path]:
 
 
 def take_all_but(room: int, disk: Path, file: Path) -> None:
-    """Fill `file`, so that `room` bytes are left on the disk. Under load it may have filled by itself meanwhile, and that
-    is as good.
+    """Fill `file`, so that `room` bytes are left on the disk. Under load it may have filled by itself meanwhile, which is
+    as good.
     """
     status = os.statvfs(disk)
     with file.open("wb") as handle, contextlib.suppress(OSError):

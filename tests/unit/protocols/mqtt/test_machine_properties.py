@@ -30,7 +30,6 @@ from ringmain.protocols.mqtt.events import (
 from ringmain.protocols.mqtt.machine import CONNECT_BYTES_MAX, ServerMachine
 
 FAST = settings(max_examples=20 * settings.default.max_examples, deadline=None, suppress_health_check=list(HealthCheck))
-SLOW = settings(max_examples=20_000, deadline=None, suppress_health_check=list(HealthCheck))
 LIMITS = Limits(packet_bytes_max=4096, receive_maximum=1000)
 
 levels = st.sampled_from([4, 5])
@@ -269,15 +268,6 @@ seeds = st.integers(0, 2**64)
 @given(seeds)
 @FAST
 def test_nothing_a_peer_sends_makes_it_raise(make, seed):
-    survive(make, seed)
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(900)
-@pytest.mark.parametrize("make", [noise, damaged])
-@given(seeds)
-@SLOW
-def test_nothing_a_peer_sends_ever_makes_it_raise(make, seed):
     survive(make, seed)
 
 
