@@ -24,7 +24,7 @@ def small_disk(at: Path, size: str) -> Iterator[Path]:
 
 
 def take_all_but(room: int, disk: Path, file: Path) -> None:
-    """Fill `file`, so that `room` bytes are left on the disk. Under load it may have filled by itself meanwhile, which is
+    """Fill `file`, so that `room` bytes are left on the disk. Under load it may have filled by itself, which is
     as good.
     """
     status = os.statvfs(disk)
