@@ -6,54 +6,24 @@ says yes the properties are each server's own.
 """
 
 import json
-import re
 import socket
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.e2e.platform_process import PlatformProcess
-
-from ringmain.protocols.mqtt import wire
+from tests.mqtt_sequences import CONNECT, FOLDER, octets
 
 pytestmark = pytest.mark.slow
 
-FOLDER = Path(__file__).parents[3] / "shared" / "data" / "mqtt-sequences"
 CASES = {"AUTH": 14, "CONNACK": 146, "CONNECT": 307, "FORBIDDEN": 25, "PINGREQ": 16, "PUBCOMP": 119, "PUBLISH": 160,
          "PUBREC": 112, "SUBACK": 118, "SUBSCRIBE": 155}  # fmt: skip
 """File → how many sequences are in it: 1,172."""
 
-CONNECT = {
-    3: "10 r15 s6 'MQIsdp' 03 02 k10 s1 'p'",
-    4: "10 r13 s4 'MQTT' 04 02 k10 s1 'p'",
-    5: "10 r14 s4 'MQTT' 05 02 k10 v0 s1 'p'",
-}
 ANSWER_S_MAX = 5.0
 PINGREQ, PINGRESP = b"\xc0\x00", b"\xd0\x00"
 
 Case = dict[str, Any]
-
-
-def octets(text: str) -> bytes:
-    """mosquitto's notation: rN remaining length, vN variable integer, sN kN mN HN two bytes, LN four, iN one."""
-    out = bytearray()
-    for word in re.findall(r"'[^']*'|\S+", text):
-        kind, number = word[0], word[1:]
-        if kind == "'":
-            out += word[1:-1].encode()
-        elif kind in "rv":
-            value = int(number)
-            out += wire.variable(value) if value <= wire.VARIABLE_INTEGER_MAX else b"\x80\x80\x80\x80\x01"
-        elif kind in "skmH":
-            out += int(number).to_bytes(2, "big")
-        elif kind == "L":
-            out += int(number).to_bytes(4, "big")
-        elif kind == "i":
-            out += int(number).to_bytes(1, "big")
-        else:
-            out += bytes.fromhex(word)
-    return bytes(out)
 
 
 def cases(name: str) -> Iterator[Case]:

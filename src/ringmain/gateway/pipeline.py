@@ -103,7 +103,8 @@ class Pipeline:
     """The steps and what they need. One of each gateway, shared by all doors.
 
     `translators` are for purposes beyond telemetry and status; a topic whose purpose has none is unknown here. So are
-    the topics of decoders where there are no `decoders` or nothing is `decoded`.
+    the topics of decoders where there are no `decoders` or nothing is `decoded`. Without a `tree` of back-end
+    programs attributes and answers to calls are unknown too: nobody could hear them.
     """
 
     def __init__(
@@ -115,6 +116,7 @@ class Pipeline:
         lanes: Lanes | None = None,
         translators: Mapping[Purpose, Translator] | None = None,
         sparkplug: OfPrincipals | None = None,
+        tree: bool = True,
         decoders: Decoders | None = None,
         decoded: DecodedTelemetry | None = None,
         on_admitted: Callable[[Device], None],
@@ -130,6 +132,7 @@ class Pipeline:
         self._lanes = lanes or Lanes()
         self._translators = translators or {}
         self._sparkplug = sparkplug
+        self._tree = tree
         self._decoders = decoders
         self._decoded = decoded
 
@@ -184,7 +187,8 @@ class Pipeline:
         else:
             found = route(principal, topic, self._decoders.takes)
         is_beyond = found.purpose in BEYOND and found.purpose not in self._translators
-        if is_beyond or (found.purpose is Purpose.SPARKPLUG and self._sparkplug is None):
+        is_unheard = found.purpose is Purpose.TREE and not self._tree
+        if is_beyond or is_unheard or (found.purpose is Purpose.SPARKPLUG and self._sparkplug is None):
             return Route(Purpose.REJECT, found.topic, "unknown_topic")
         return found
 

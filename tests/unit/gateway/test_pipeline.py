@@ -53,6 +53,21 @@ def dial_edge(edge, dial):
     return lambda level=5, **more: dial(level, user="gw", token="tok", **more)
 
 
+@pytest.mark.parametrize("topic", ["attributes", "v1/devices/me/rpc/response/1", "devices/m1/attributes/request/1"])
+async def test_what_only_programs_hear_is_unknown_where_there_are_none(gateway, dial, turns, topic):
+    """An edge has nobody who could hear it, and forwards readings alone."""
+    peer = await dial(5)
+    peer.publish(b"{}", 1, topic)
+    await turns()
+    gateway.pipeline._tree = False
+    other = await dial(5, client_id="d")
+    other.publish(b"{}", 1, topic)
+    await turns()
+    told = [each.transport.said() for each in (peer, other)]
+    assert b"\x40\x02\x00\x01" in told[0], told
+    assert b"\x40\x03\x00\x01\x90" in told[1], told
+
+
 class TestForms:
     async def test_topics_that_say_the_form(self, gateway, dial, turns):
         peer = await dial()

@@ -113,6 +113,7 @@ class EdgeHouse:
             self.intake,
             TelemetryTranslator(),
             self.connections,
+            tree=False,
             on_admitted=lambda _: None,
             on_status=Announcements(self.sessions, clock).said,
             on_received=self.books.received,

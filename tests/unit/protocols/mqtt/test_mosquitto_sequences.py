@@ -6,11 +6,10 @@ bytes in answer. Of a CONNACK that says yes the properties are each server's own
 """
 
 import json
-import re
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
+from tests.mqtt_sequences import CONNECT, FOLDER, octets
 
 from ringmain.protocols.mqtt import wire
 from ringmain.protocols.mqtt.events import (
@@ -26,13 +25,7 @@ from ringmain.protocols.mqtt.events import (
 from ringmain.protocols.mqtt.machine import ServerMachine
 from ringmain.protocols.mqtt.reasons import Reason
 
-FOLDER = Path(__file__).parents[5] / "shared" / "data" / "mqtt-sequences"
 FILES = ("CONNECT", "PUBLISH", "SUBSCRIBE", "PINGREQ", "CONNACK", "SUBACK", "FORBIDDEN", "AUTH", "PUBREC", "PUBCOMP")
-CONNECT = {
-    4: "10 r13 s4 'MQTT' 04 02 k10 s1 'p'",
-    3: "10 r15 s6 'MQIsdp' 03 02 k10 s1 'p'",
-    5: "10 r14 s4 'MQTT' 05 02 k10 v0 s1 'p'",
-}
 
 Case = dict
 RULES: dict[str, Callable[[Case], bool]] = {
@@ -44,27 +37,6 @@ RULES: dict[str, Callable[[Case], bool]] = {
         for packet in case["sends"]
     ),
 }
-
-
-def octets(text: str) -> bytes:
-    """mosquitto's notation: rN remaining length, vN variable integer, sN kN mN HN two bytes, LN four, iN one."""
-    out = bytearray()
-    for word in re.findall(r"'[^']*'|\S+", text):
-        kind, number = word[0], word[1:]
-        if kind == "'":
-            out += word[1:-1].encode()
-        elif kind in "rv":
-            value = int(number)
-            out += wire.variable(value) if value <= wire.VARIABLE_INTEGER_MAX else b"\x80\x80\x80\x80\x01"
-        elif kind in "skmH":
-            out += int(number).to_bytes(2, "big")
-        elif kind == "L":
-            out += int(number).to_bytes(4, "big")
-        elif kind == "i":
-            out += int(number).to_bytes(1, "big")
-        else:
-            out += bytes.fromhex(word)
-    return bytes(out)
 
 
 def cases() -> list[Case]:
