@@ -3,8 +3,6 @@
 The storage lies on a small tmpfs, most of it taken by a file that stands for somebody else's data.
 """
 
-import os
-import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +11,7 @@ import pytest
 from bench.load import Load, devices
 from tests.campaigns.comparison import compare
 from tests.campaigns.evidence import record
+from tests.campaigns.small_disk import small_disk, take_all_but
 from tests.e2e.platform_process import PlatformProcess
 
 SIZE_MIB = 512
@@ -30,17 +29,10 @@ RESUMED_S_MAX = 30.0
 pytestmark = [pytest.mark.slow, pytest.mark.campaign, pytest.mark.needs("root", "gcc")]
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    at = tmp_path / "disk"
-    at.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", f"size={SIZE_MIB}m", "tmpfs", str(at)]
-    if subprocess.run(command, check=False, capture_output=True).returncode:
-        pytest.skip("needs root with the right to mount")
-    try:
+@pytest.fixture(name="small_disk")
+def disk_that_is_soon_full(tmp_path: Path) -> Iterator[Path]:
+    with small_disk(tmp_path / "disk", f"{SIZE_MIB}m") as at:
         yield at
-    finally:
-        subprocess.run(["umount", at], check=True, timeout=60)
 
 
 @pytest.mark.timeout(300)
@@ -49,7 +41,7 @@ def test_full_disk_stops_the_acknowledgements_and_nothing_else(small_disk: Path,
     with PlatformProcess(small_disk / "data", log=tmp_path / "platform.log") as platform:
         platform.import_devices(devices(CONNECTIONS))
         pid = platform.pid
-        _take_all_but(other, small_disk, ROOM_MIB << 20)
+        take_all_but(ROOM_MIB << 20, small_disk, other)
         options = {"connections": CONNECTIONS, "window": WINDOW, "messages": 10**9, "limit": 240}
         with Load(platform.ports.mqtt, reconnect=True, acked=str(acked_path), **options) as load:
             load.wait_for("up", 10)
@@ -84,12 +76,6 @@ def test_full_disk_stops_the_acknowledgements_and_nothing_else(small_disk: Path,
     )
     assert reading == 200, "what is stored can be read on a full disk too"
     assert outcome.faults == 0, outcome
-
-
-def _take_all_but(file: Path, disk: Path, room: int) -> None:
-    status = os.statvfs(disk)
-    with file.open("wb") as handle:
-        os.posix_fallocate(handle.fileno(), 0, status.f_bavail * status.f_frsize - room)
 
 
 def _wait_until_quiet(acked_path: Path) -> float:

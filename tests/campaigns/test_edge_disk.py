@@ -9,7 +9,6 @@ import os
 import random
 import shutil
 import signal
-import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,6 +21,7 @@ from bench.load import BASE_MS, STEP_MS, USER, Load, devices
 from tests.campaigns.comparison import compare
 from tests.campaigns.evidence import PROVE, record
 from tests.campaigns.loop_image import WRITEBACK_S_MAX, copy_image, make_image, mounted, require_loop_devices
+from tests.campaigns.small_disk import small_disk, take_all_but
 from tests.e2e.edge_process import Edge, wait_for
 from tests.e2e.platform_process import PlatformProcess
 
@@ -119,17 +119,10 @@ def test_power_cut_under_an_edge_loses_nothing_acknowledged(tmp_path: Path) -> N
     record("edge_power_cut", cuts=cuts)
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    at = tmp_path / "disk"
-    at.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", f"size={SIZE_MIB}m", "tmpfs", str(at)]
-    if subprocess.run(command, check=False, capture_output=True).returncode:
-        pytest.skip("needs root with the right to mount")
-    try:
+@pytest.fixture(name="small_disk")
+def disk_that_is_soon_full(tmp_path: Path) -> Iterator[Path]:
+    with small_disk(tmp_path / "disk", f"{SIZE_MIB}m") as at:
         yield at
-    finally:
-        subprocess.run(["umount", at], check=True, timeout=60)
 
 
 @pytest.mark.needs("root", "gcc")
@@ -144,9 +137,7 @@ def test_a_full_disk_under_an_edge_stops_acknowledgements_and_nothing_else(small
         platform.import_devices(devices(CONNECTIONS))
         with gateway(platform, small_disk / "edge", "gw") as edge:
             platform.pause()
-            status = os.statvfs(small_disk)
-            with other.open("wb") as handle:
-                os.posix_fallocate(handle.fileno(), 0, status.f_bavail * status.f_frsize - (ROOM_MIB << 20))
+            take_all_but(ROOM_MIB << 20, small_disk, other)
             options = {"connections": CONNECTIONS, "window": WINDOW, "messages": 10**9, "limit": 500}
             with Load(edge.ports["mqtt"], reconnect=True, acked=str(acked_path), **options) as load:
                 load.wait_for("up", 10)

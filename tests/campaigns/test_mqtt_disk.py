@@ -4,8 +4,6 @@ missing and nothing twice.
 """
 
 import asyncio
-import contextlib
-import os
 import signal
 import subprocess
 import time
@@ -17,6 +15,7 @@ from pathlib import Path
 import pytest
 from tests.campaigns.evidence import record
 from tests.campaigns.mqtt_scene import ENVIRONMENT, Scene, devices
+from tests.campaigns.small_disk import small_disk, take_all_but
 from tests.e2e.platform_process import PlatformProcess
 
 SIZE_MIB = 512
@@ -35,17 +34,10 @@ ATTACHED_S = 0.5
 pytestmark = [pytest.mark.slow, pytest.mark.campaign, pytest.mark.needs("root")]
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    at = tmp_path / "disk"
-    at.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", f"size={SIZE_MIB}m", "tmpfs", str(at)]
-    if subprocess.run(command, check=False, capture_output=True).returncode:
-        pytest.skip("needs root with the right to mount")
-    try:
+@pytest.fixture(name="small_disk")
+def disk_that_is_soon_full(tmp_path: Path) -> Iterator[Path]:
+    with small_disk(tmp_path / "disk", f"{SIZE_MIB}m") as at:
         yield at
-    finally:
-        subprocess.run(["umount", at], check=True, timeout=60)
 
 
 def _acked(scene: Scene) -> int:
@@ -63,13 +55,6 @@ async def _until_quiet(scene: Scene) -> float:
     return changed - began
 
 
-def _take_all_but(file: Path, disk: Path, room: int) -> None:
-    """Somebody else's data. Under load the disk may have filled by itself meanwhile, and that is as good."""
-    status = os.statvfs(disk)
-    with file.open("wb") as handle, contextlib.suppress(OSError):
-        os.posix_fallocate(handle.fileno(), 0, max(1, status.f_bavail * status.f_frsize - room))
-
-
 @pytest.mark.timeout(300)
 async def test_on_a_full_disk_nothing_is_acknowledged_and_afterwards_everything_is(
     small_disk: Path, tmp_path: Path
@@ -80,12 +65,12 @@ async def test_on_a_full_disk_nothing_is_acknowledged_and_afterwards_everything_
     )
     with platform:
         platform.import_devices(devices())
-        _take_all_but(others[0], small_disk, START_MIB << 20)
+        take_all_but(START_MIB << 20, small_disk, others[0])
         scene = Scene(platform)
         try:
             await scene.begin()
             pid = platform.pid
-            await asyncio.to_thread(_take_all_but, others[1], small_disk, ROOM_MIB << 20)
+            await asyncio.to_thread(take_all_but, ROOM_MIB << 20, small_disk, others[1])
             full_after = await _until_quiet(scene)
             when_full = _acked(scene)
             await asyncio.sleep(QUIET_S)

@@ -16,17 +16,17 @@ MUTATIONS = {
     "delete before acknowledge": (
         Forwarding,
         "_deliver",
-        "await self._uplink.send(CHUNKS, payload)\n        await self._buffer.settle(offsets)",
-        "await self._buffer.settle(offsets)\n        await self._uplink.send(CHUNKS, payload)",
+        "for payload in payloads:\n",
+        "await self._buffer.settle(offsets)\n        for payload in payloads:\n",
         "acknowledged readings are not stored",
     ),
     "acknowledge before sync": (
         Intake,
         "_commit_open",
-        "await self._queue.append(encode_batch(sealed))",
+        "await self._queue.append(encode_batch(sealed), {**tidy, **records})",
         (
             "_ = [depositor.settle(identifiers, None) for depositor, identifiers in waiting.items()]; waiting = {};"
-            " await self._queue.append(encode_batch(sealed))"
+            " await self._queue.append(encode_batch(sealed), {**tidy, **records})"
         ),
         "acknowledged readings are not stored",
     ),

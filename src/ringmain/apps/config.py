@@ -125,11 +125,19 @@ class Mqtt(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         int,
         Meta(
             ge=1,
-            le=30_000,
-            description="Messages that wait for one session; further ones are dropped and counted. Mosquitto and EMQX"
-            " take 1,000 too.",
+            le=1_000_000,
+            description="Messages that wait for one session of a device; further ones are dropped and counted."
+            " Mosquitto and EMQX take 1,000 too.",
         ),
     ] = 1_000
+    program_queue_max: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=1_000_000,
+            description="The same for a session of a back-end program, and of a client of the open listener.",
+        ),
+    ] = 100_000
     server_reference: Annotated[
         str,
         Meta(

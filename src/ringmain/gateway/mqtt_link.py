@@ -5,7 +5,7 @@ from collections.abc import Callable
 from ringmain.gateway.broker.message import Waiting
 from ringmain.ports.clock import Clock
 from ringmain.protocols.mqtt import properties
-from ringmain.protocols.mqtt.events import Event
+from ringmain.protocols.mqtt.events import Event, Phase
 from ringmain.protocols.mqtt.machine import ServerMachine
 from ringmain.protocols.mqtt.outgoing import Sending
 from ringmain.protocols.mqtt.properties import Property, Value
@@ -52,8 +52,8 @@ class MqttLink:
 
     @property
     def choked(self) -> bool:
-        """Link."""
-        return self._driver.is_choked
+        """Link; as long as the peer has no CONNACK, nothing else is for it."""
+        return self._driver.is_choked or self._machine.phase is not Phase.CONNECTED
 
     def flush(self) -> None:
         """Link."""

@@ -36,7 +36,7 @@ def row(start):
         ("subscriptions of a program", [mqtt_filters.CONSUMER_SUBSCRIPTIONS_MAX]),
         ("topic aliases of a client", [Limits().topic_aliases]),
         ("sessions of all tenants", [service.SESSIONS_MAX]),
-        ("retained messages of a tenant", [retained.RETAINED_MAX]),
+        ("retained messages of a tenant", [retained.RETAINED_MAX, retained.RETAINED_BYTES_MAX >> 20]),
         ("attributes of a device", [attributes.ATTRIBUTES_BYTES_MAX]),
         ("channels", [samples.CHANNELS_PER_MESSAGE_MAX]),
         ("readings of a payload", [samples.READINGS_PER_PAYLOAD_MAX]),

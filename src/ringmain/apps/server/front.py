@@ -76,8 +76,7 @@ class Front:
         tls: ServerTls | None,
         on_admitted: Callable[[Device], None],
     ) -> None:
-        self._config = config
-        self._stores = stores
+        self._config, self._stores = config, stores
         self._registry = registry
         self._gateways = gateways
         self._connections = connections
@@ -86,11 +85,14 @@ class Front:
         self._clock = clock
         self._claim_desk = claim_desk
         self.tasks: asyncio.TaskGroup | None = None
-        self._on_admitted = on_admitted
         self._announced: set[TenantId] = set()
         self.intake = Intake(stores.queue, clock, books.committed, news.log_broken)
         self.broker = Broker(
-            self.intake, clock, queue_max=config.mqtt.session_queue_max, on_dropped=books.message_dropped
+            self.intake,
+            clock,
+            queue_max=config.mqtt.session_queue_max,
+            program_queue_max=config.mqtt.program_queue_max,
+            on_dropped=books.message_dropped,
         )
         self.host = SparkplugHost(config.mqtt.sparkplug_host, self._say, books.sparkplug)
         self.authenticator = Authenticator(stores.credentials, registry, stores.directory, tokens, clock, tls)
@@ -115,7 +117,7 @@ class Front:
                 on_seen=gateways.seen,
                 on_gone=lambda _node, _devices: None,  # they are missed when they are due, as any device is
             ),
-            on_admitted=self._admitted,
+            on_admitted=on_admitted,
             on_status=news.status_said,
             on_received=books.received,
         )
@@ -143,6 +145,7 @@ class Front:
     def mqtt_door(self, tasks: asyncio.TaskGroup) -> MqttDoor:
         """The MQTT door; its sign-ins run in `tasks`."""
         self.tasks = tasks
+        self.broker.on_asked = self._asked
         self.broker.on_will = DeviceWills(self.pipeline, self.broker, self._principal_of, tasks).take
         self.broker.tick()
         return self._door(tasks, self.authenticator, self._limits(), self._claim_desk, "mqtt")
@@ -189,12 +192,11 @@ class Front:
             session_expiry_s_max=mqtt.session_expiry_s_max,
         )
 
-    def _admitted(self, device: Device) -> None:
-        """Somebody of a tenant is there: its Sparkplug nodes may know that their host is."""
-        if device.tenant not in self._announced:
-            self._announced.add(device.tenant)
-            self.host.announce([device.tenant], self._clock.now_ms())
-        self._on_admitted(device)
+    def _asked(self, tenant: TenantId, pattern: str) -> None:
+        """Somebody listens to Sparkplug: from now on its tenant's nodes may know that their host is there."""
+        if pattern.startswith("spBv1.0/") and tenant not in self._announced:
+            self._announced.add(tenant)
+            self.host.announce([tenant], self._clock.now_ms())
 
     def _say(self, tenant: TenantId, topic: str, payload: bytes, qos: int, retain: bool) -> None:  # noqa: FBT001
         self.broker.publish(tenant, Message(topic, payload, qos, retain))

@@ -8,6 +8,10 @@ RETAINED_MAX = 100_000
 """Topics of one tenant with a retained message; further ones are delivered and not kept. One a device and some."""
 
 
+RETAINED_BYTES_MAX = 64 * 1024 * 1024
+"""Payloads of one tenant's retained messages together: they are in memory, and a platform has many tenants."""
+
+
 class _Node:
     __slots__ = ("below", "message")
 
@@ -21,7 +25,13 @@ class Retained:
 
     def __init__(self) -> None:
         self._root = _Node()
-        self.count = 0
+        self.count = self.bytes = 0
+
+    def takes(self, message: Message) -> bool:
+        """Whether there is room for it, in place of the one before."""
+        known = self.get(message.topic)
+        size = self.bytes - (len(known.payload) if known else 0) + len(message.payload)
+        return size <= RETAINED_BYTES_MAX and (known is not None or self.count < RETAINED_MAX)
 
     def put(self, message: Message) -> None:
         """Keep it, in place of the one before."""
@@ -29,6 +39,7 @@ class Retained:
         for level in message.topic.split("/"):
             node = node.below.setdefault(level, _Node())
         self.count += node.message is None
+        self.bytes += len(message.payload) - (len(node.message.payload) if node.message else 0)
         node.message = message
 
     def get(self, topic: str) -> Message | None:
@@ -46,10 +57,12 @@ class Retained:
             if node is None:
                 return False
             path.append(node)
-        if path[-1].message is None:
+        known = path[-1].message
+        if known is None:
             return False
         path[-1].message = None
         self.count -= 1
+        self.bytes -= len(known.payload)
         for level, parent, node in zip(reversed(levels), reversed(path[:-1]), reversed(path[1:]), strict=True):
             if node.below or node.message:
                 break

@@ -30,7 +30,8 @@ from ringmain.gateway.broker.message import (
     unreleased_key,
     with_expiry,
 )
-from ringmain.gateway.broker.retained import RETAINED_MAX, Retained
+from ringmain.gateway.broker.retained import Retained
+from ringmain.gateway.broker.room import Room
 from ringmain.gateway.broker.session import Key, Link, Session, decode_record
 from ringmain.gateway.broker.subscriptions import Held, Subscriptions
 from ringmain.gateway.intake import Intake
@@ -48,7 +49,12 @@ TICK_S = 0.25
 """Between looks at wills and sessions that are due: a will of one second's delay comes within that second."""
 
 QUEUE_MAX = 1_000
-"""Messages that wait for one session; further ones are dropped and counted. Mosquitto and EMQX take 1,000 too."""
+"""Messages that wait for one session of a device; further ones are dropped and counted. Mosquitto and EMQX take 1,000
+too.
+"""
+
+PROGRAM_QUEUE_MAX = 100_000
+"""The same for a program: it hears a whole tenant, and is restarted now and then."""
 
 SESSIONS_MAX = 100_000
 """Sessions of all tenants, without connection too."""
@@ -72,12 +78,14 @@ class Broker:
         clock: Clock,
         *,
         queue_max: int = QUEUE_MAX,
+        program_queue_max: int = PROGRAM_QUEUE_MAX,
         on_dropped: Callable[[str], None] = lambda _: None,
     ) -> None:
         """`on_dropped` hears why a message did not reach a session."""
         self._intake = intake
         self._clock = clock
-        self._queue_max = queue_max
+        self._queue_max, self._program_queue_max = queue_max, program_queue_max
+        self._room = Room()
         self._on_dropped = on_dropped
         self._realms: dict[TenantId, Realm] = {}
         self._sessions: dict[Key, Session] = {}
@@ -86,6 +94,8 @@ class Broker:
         self._number = 0
         self.on_will: Callable[[Session, Message], bool] | None = None
         """Takes the wills of those whose messages are judged elsewhere; whether it has."""
+        self.on_asked: Callable[[TenantId, str], None] = lambda _tenant, _filter: None
+        """Told of each subscription before its retained messages are looked up."""
 
     # -- start and time -------------------------------------------------------------------------------------
 
@@ -119,7 +129,11 @@ class Broker:
     def _restored(self, number: int, value: bytes, now_ms: int) -> Session:
         record = decode_record(value)
         session = Session(
-            (TenantId(record.tenant), record.owner, record.client_id), number, self._intake, self._on_dropped
+            (TenantId(record.tenant), record.owner, record.client_id),
+            number,
+            self._intake,
+            self._room,
+            self._on_dropped,
         )
         self._number = max(self._number, number)
         self._sessions[session.key] = session
@@ -197,7 +211,7 @@ class Broker:
             if len(self._sessions) >= SESSIONS_MAX:
                 raise Refused("unavailable", f"{SESSIONS_MAX} sessions at a time", "end some, or let them expire")
             self._number += 1
-            session = self._sessions[key] = Session(key, self._number, self._intake, self._on_dropped)
+            session = self._sessions[key] = Session(key, self._number, self._intake, self._room, self._on_dropped)
         session.attach(link, access)
         session.expiry_s, session.will = expiry_s, connect.will
         opened = session
@@ -281,6 +295,7 @@ class Broker:
         for held, handling in asked:
             is_new = held.asked not in session.held
             self._hold(session, held.asked, held)
+            self.on_asked(session.tenant, held.filter)
             if not held.group and (handling == 0 or (handling == 1 and is_new)):
                 retained += [(held, each) for each in self.realm(session.tenant).retained.match(held.filter)]
         if session.is_kept and asked:
@@ -430,7 +445,7 @@ class Broker:
             if realm.retained.remove(message.topic):
                 self._intake.record({key: None}, lambda failed: self._retained(realm, key, message.topic, failed))
             return
-        if realm.retained.count >= RETAINED_MAX and realm.retained.get(message.topic) is None:
+        if not realm.retained.takes(message):
             self._on_dropped("retained_full")
             return
         realm.retained.put(message)
@@ -469,15 +484,18 @@ class Broker:
         records: dict[bytes, bytes | None] = {}
         later: list[tuple[Session, Waiting]] = []
         for session, waiting in copies:
-            if session.size >= self._queue_max:
+            if session.size >= self._most(session):
                 self._on_dropped("queue_full")
+                continue
+            if self._room.is_full:
+                self._on_dropped("no_room")
                 continue
             if not waiting.qos:
                 session.offer(waiting, now_ms)
                 continue
             session.sequence += 1
             waiting.sequence = session.sequence
-            session.coming += 1
+            session.expect(waiting)
             later.append((session, waiting))
             if session.is_kept:
                 records[queued_key(session.number, waiting.sequence)] = encode_waiting(waiting)
@@ -486,7 +504,15 @@ class Broker:
 
     def _committed(self, copies: Sequence[tuple[Session, Waiting]], failed: Failed | None) -> None:
         now_ms = self._clock.now_ms()
+        if failed:
+            for session, waiting in copies:
+                session.expect_no_more(waiting)
+            return
         for session, waiting in copies:
-            session.coming -= 1
-            if failed is None:
-                session.offer(waiting, now_ms)
+            session.arrived(waiting)
+        for session in dict.fromkeys(session for session, _ in copies):
+            session.pump(now_ms)
+
+    def _most(self, session: Session) -> int:
+        """Messages that may wait for a session."""
+        return self._queue_max if session.key[1].startswith(DEVICE) else self._program_queue_max

@@ -19,6 +19,7 @@ from ringmain.gateway.broker.message import (
     queued_key,
     unreleased_key,
 )
+from ringmain.gateway.broker.room import Room
 from ringmain.gateway.broker.subscriptions import Held
 from ringmain.gateway.intake import Intake
 from ringmain.model.errors import Failed
@@ -85,7 +86,7 @@ decode_record = msgspec.msgpack.Decoder(Record).decode
 class Session:
     """One session. `number` names it in the records."""
 
-    def __init__(self, key: Key, number: int, intake: Intake, on_dropped: Callable[[str], None]) -> None:
+    def __init__(self, key: Key, number: int, intake: Intake, room: Room, on_dropped: Callable[[str], None]) -> None:
         self.key = key
         self.number = number
         self.access: Access | None = None
@@ -103,6 +104,7 @@ class Session:
         self._queue: deque[Waiting] = deque()
         self._flight: dict[int, Waiting] = {}
         self._intake = intake
+        self._room = room
         self._on_dropped = on_dropped
 
     @property
@@ -155,16 +157,34 @@ class Session:
 
     def restore(self, waiting: Waiting) -> None:
         """A message out of the records, in their order."""
+        self._room.take(waiting)
         self._queue.append(waiting)
         self.sequence = max(self.sequence, waiting.sequence)
 
     # -- messages -------------------------------------------------------------------------------------------
 
-    def offer(self, waiting: Waiting, now_ms: int) -> None:
-        """A message whose commit, if it needs one, is done."""
+    def expect(self, waiting: Waiting) -> None:
+        """A message of QoS 1 or 2 comes, once it is durable."""
+        self._room.take(waiting)
+        self.coming += 1
+
+    def expect_no_more(self, waiting: Waiting) -> None:
+        """It does not."""
+        self._room.give(waiting)
+        self.coming -= 1
+
+    def arrived(self, waiting: Waiting) -> None:
+        """It is durable: `pump` sends it."""
+        self.coming -= 1
         if self.is_over:
             self._settle(waiting)
-        elif waiting.qos or (self._queue and self.online):
+        else:
+            self._queue.append(waiting)
+
+    def offer(self, waiting: Waiting, now_ms: int) -> None:
+        """A message of QoS 0: now, or behind those that wait for a peer that is there."""
+        if self._queue and self.online:
+            self._room.take(waiting)
             self._queue.append(waiting)
             self.pump(now_ms)
         elif self.link and self._may(waiting) and not self.link.choked:
@@ -201,6 +221,8 @@ class Session:
             self._queue.popleft()
             if waiting.qos:
                 self._flight[identifier] = waiting
+            else:
+                self._room.give(waiting)
         if sent and link:
             link.flush()
 
@@ -212,25 +234,30 @@ class Session:
         self.pump(now_ms)
 
     def received(self, identifier: int, then: Callable[[], None]) -> None:
-        """PUBREC came: `then` sends PUBREL, once a crash can not bring the message back; it may wait for room."""
-        waiting = self._flight.get(identifier)
+        """PUBREC came: `then` sends PUBREL, once a crash can not bring the message back. While there is no room it is
+        tried again, for this peer says PUBREC once; on its next connection the message goes out once more, and it
+        will know the identifier.
+        """
+        waiting, link = self._flight.get(identifier), self.link
         if waiting is None:
             return
-        waiting.released = True
         if not self.is_kept:
+            waiting.released = True
             then()
             return
-        self._intake.insist(
-            {queued_key(self.number, waiting.sequence): encode_waiting(waiting)},
-            lambda failed: self._recorded(waiting, failed, then),
-        )
 
-    def _recorded(self, waiting: Waiting, failed: Failed | None, then: Callable[[], None]) -> None:
-        """Where that failed it goes out once more on the next connection: the peer knows its identifier."""
-        if failed:
-            waiting.released = False
-        else:
-            then()
+        def recorded(failed: Failed | None) -> None:
+            if failed is None:
+                waiting.released = True
+            if link is not self.link:
+                return
+            if failed is None:
+                then()
+            elif failed.code == "storage_full":
+                self.received(identifier, then)
+
+        released = msgspec.structs.replace(waiting, released=True)
+        self._intake.record({queued_key(self.number, waiting.sequence): encode_waiting(released)}, recorded)
 
     def attach(self, link: Link, access: Access) -> None:
         """A connection has the session."""
@@ -241,6 +268,9 @@ class Session:
         [MQTT-4.4.0-1] [MQTT-4.6.0-1].
         """
         self.link, self.gone_ms = None, now_ms
+        for waiting in self._queue:
+            if not waiting.qos:
+                self._room.give(waiting)
         self._queue = deque(waiting for waiting in self._queue if waiting.qos)
         for waiting in reversed(self._flight.values()):
             waiting.dup = waiting.begun = True
@@ -256,5 +286,7 @@ class Session:
         self._on_dropped(reason)
 
     def _settle(self, waiting: Waiting) -> None:
+        """It is over, one way or another."""
+        self._room.give(waiting)
         if waiting.qos and self.on_disk:
             self._intake.tidy(queued_key(self.number, waiting.sequence))

@@ -4,10 +4,10 @@ import asyncio
 import contextlib
 import random
 import sqlite3
-import subprocess
 from pathlib import Path
 
 import pytest
+from tests.campaigns.small_disk import small_disk
 
 from ringmain.adapters.embedded import buffer_salvage
 from ringmain.adapters.embedded.buffer import EmbeddedBuffer
@@ -250,13 +250,9 @@ async def test_a_disk_without_room_for_the_copy_leaves_the_damaged_file_where_it
 @pytest.mark.parametrize("share", [0.5, 0.9, 1.5, 2.5])
 def test_whatever_room_the_disk_has_no_row_is_lost(tmp_path, share):
     """With that share of the file left: where the rows fit once they are there, else the old file is as it was."""
-    disk, mib = tmp_path / "disk", 8
-    disk.mkdir()
+    mib = 8
     size = int(mib * (1 + share) * (1 << 20)) + (1 << 20)
-    command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(disk)]
-    if subprocess.run(command, check=False, capture_output=True).returncode:
-        pytest.skip("needs root with the right to mount")
-    try:
+    with small_disk(tmp_path / "disk", str(size)) as disk:
         path = disk / "buffer.sqlite"
         with contextlib.closing(connected(path, "full", "delete")) as new:
             for statement in SCHEMA:
@@ -280,8 +276,6 @@ def test_whatever_room_the_disk_has_no_row_is_lost(tmp_path, share):
             assert not path.with_name(path.name + name).exists()
         with contextlib.closing(sqlite3.connect(path)) as connection:
             assert connection.execute("SELECT count(*) FROM rows").fetchone() == (rows,)
-    finally:
-        subprocess.run(["umount", disk], check=True, timeout=60)
 
 
 @pytest.mark.slow

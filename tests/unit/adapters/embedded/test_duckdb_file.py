@@ -3,11 +3,11 @@
 import asyncio
 import os
 import shutil
-import subprocess
 import threading
 
 import duckdb
 import pytest
+from tests.campaigns.small_disk import small_disk
 
 from ringmain.adapters.embedded.duckdb_faults import failure_of
 from ringmain.adapters.embedded.duckdb_file import READERS, DuckDbFile, transaction
@@ -310,15 +310,10 @@ async def test_memory_is_given_back_at_a_checkpoint(path):
     await numbers.file.close()
 
 
-@pytest.fixture
-def small_disk(tmp_path):
-    at = tmp_path / "small"
-    at.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", at], check=False, capture_output=True)
-    if mounted.returncode:
-        pytest.skip("needs root with the right to mount")
-    yield at
-    subprocess.run(["umount", "--lazy", at], check=True)
+@pytest.fixture(name="small_disk")
+def disk_that_is_soon_full(tmp_path):
+    with small_disk(tmp_path / "small", "4m") as at:
+        yield at
 
 
 @pytest.mark.needs("root")

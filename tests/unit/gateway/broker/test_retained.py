@@ -1,0 +1,53 @@
+"""Retained messages against a dictionary and a matcher that knows nothing of trees."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ringmain.gateway.broker.message import Message
+from ringmain.gateway.broker.retained import Retained
+from ringmain.protocols.mqtt.topics import matches
+
+LEVELS = ["a", "b", "", "$a"]
+TOPICS = st.lists(st.sampled_from(LEVELS), min_size=1, max_size=4).map("/".join).filter(bool)
+FILTERS = st.tuples(st.lists(st.sampled_from([*LEVELS, "+"]), max_size=4), st.booleans()).map(
+    lambda it: "/".join([*it[0], "#"] if it[1] or not it[0] else it[0])
+).filter(bool)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("pattern", "topic"), [("#", "$a/b"), ("+/b", "$a/b"), ("a/+", "a"), ("a", "a/b"), ("a/b/#", "a")]
+)
+def test_what_is_not_found(pattern, topic):
+    kept = Retained()
+    kept.put(Message(topic, b"x"))
+    assert kept.match(pattern) == []
+
+
+def test_what_is_not_there_is_not_removed():
+    kept = Retained()
+    kept.put(Message("a/b/c", b"x"))
+    for topic in ("a", "a/b", "a/b/c/d", "x", ""):
+        assert kept.get(topic) is None
+        assert kept.remove(topic) is False
+    assert kept.count == 1
+
+
+@given(st.lists(st.tuples(TOPICS, st.integers(0, 3)), max_size=25), FILTERS)
+def test_like_a_dictionary(steps, pattern):
+    kept, plain = Retained(), {}
+    for topic, number in steps:
+        if number:
+            plain[topic] = message = Message(topic, bytes([number]))
+            kept.put(message)
+        else:
+            assert kept.remove(topic) is (plain.pop(topic, None) is not None)
+    assert kept.count == len(plain)
+    assert kept.match(pattern) == sorted(
+        (it for topic, it in plain.items() if matches(pattern, topic)), key=lambda it: it.topic
+    )
+    for topic, _ in steps:
+        assert kept.get(topic) is plain.get(topic)
+    for topic in plain:
+        kept.remove(topic)
+    assert kept._root.below == {}
