@@ -178,8 +178,8 @@ class Platform(Lifetime):
 
     async def put_settings(self, edge: str, settings: GatewaySettings) -> None:
         house = self.house
-        gateway = await house.registry.device(DEFAULT_TENANT, DeviceId(edge))
-        with contextlib.suppress(Failed):
+        with contextlib.suppress(Failed):  # a registry whose sync failed answers the operator so, and starts anew
+            gateway = await house.registry.device(DEFAULT_TENANT, DeviceId(edge))
             await house.gateways.service.put_settings(gateway, settings)
 
     # -- what must be true ----------------------------------------------------------------------------------
