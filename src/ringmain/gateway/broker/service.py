@@ -12,7 +12,8 @@ import itertools
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from ringmain.gateway.broker.access import DEVICE, Access
+from ringmain.gateway.broker.access import Access
+from ringmain.gateway.broker.delivery import PROGRAM_QUEUE_MAX, QUEUE_MAX, Delivery, copies_of
 from ringmain.gateway.broker.message import (
     COUNTED,
     QUEUED,
@@ -23,17 +24,12 @@ from ringmain.gateway.broker.message import (
     Waiting,
     decode_message,
     decode_waiting,
-    encode_message,
-    encode_waiting,
-    queued_key,
-    retained_key,
     unreleased_key,
     with_expiry,
 )
-from ringmain.gateway.broker.retained import Retained
-from ringmain.gateway.broker.room import Room
+from ringmain.gateway.broker.realm import Realm
 from ringmain.gateway.broker.session import Key, Link, Session, decode_record
-from ringmain.gateway.broker.subscriptions import Held, Subscriptions
+from ringmain.gateway.broker.subscriptions import Held
 from ringmain.gateway.intake import Intake
 from ringmain.model.errors import Failed, Refused
 from ringmain.model.ids import TenantId
@@ -48,25 +44,8 @@ log = logging.getLogger(__name__)
 TICK_S = 0.25
 """Between looks at wills and sessions that are due: a will of one second's delay comes within that second."""
 
-QUEUE_MAX = 1_000
-"""Messages that wait for one session of a device; further ones are dropped and counted. Mosquitto and EMQX take 1,000
-too.
-"""
-
-PROGRAM_QUEUE_MAX = 100_000
-"""The same for a program: it hears a whole tenant, and is restarted now and then."""
-
 SESSIONS_MAX = 100_000
 """Sessions of all tenants, without connection too."""
-
-
-class Realm:
-    """All that one tenant has."""
-
-    def __init__(self) -> None:
-        self.subscriptions: Subscriptions[Session] = Subscriptions()
-        self.retained = Retained()
-        self.published = 0
 
 
 class Broker:
@@ -84,9 +63,8 @@ class Broker:
         """`on_dropped` hears why a message did not reach a session."""
         self._intake = intake
         self._clock = clock
-        self._queue_max, self._program_queue_max = queue_max, program_queue_max
-        self._room = Room()
         self._on_dropped = on_dropped
+        self._delivery = Delivery(intake, clock, queue_max, program_queue_max, on_dropped)
         self._realms: dict[TenantId, Realm] = {}
         self._sessions: dict[Key, Session] = {}
         self._due: list[tuple[int, int, Session]] = []
@@ -132,7 +110,7 @@ class Broker:
             (TenantId(record.tenant), record.owner, record.client_id),
             number,
             self._intake,
-            self._room,
+            self._delivery.room,
             self._on_dropped,
         )
         self._number = max(self._number, number)
@@ -183,7 +161,7 @@ class Broker:
         """The realm of a tenant."""
         found = self._realms.get(tenant)
         if found is None:
-            found = self._realms[tenant] = Realm()
+            found = self._realms[tenant] = Realm(tenant, self._intake, self._on_dropped)
         return found
 
     def open(
@@ -211,7 +189,9 @@ class Broker:
             if len(self._sessions) >= SESSIONS_MAX:
                 raise Refused("unavailable", f"{SESSIONS_MAX} sessions at a time", "end some, or let them expire")
             self._number += 1
-            session = self._sessions[key] = Session(key, self._number, self._intake, self._room, self._on_dropped)
+            session = self._sessions[key] = Session(
+                key, self._number, self._intake, self._delivery.room, self._on_dropped
+            )
         session.attach(link, access)
         session.expiry_s, session.will = expiry_s, connect.will
         opened = session
@@ -304,7 +284,7 @@ class Broker:
             then(None)
         now_ms = self._clock.now_ms()
         alive = [(held, each) for held, each in retained if each.expires_ms is None or each.expires_ms > now_ms]
-        self._send(
+        self._delivery.send(
             (
                 session,
                 Waiting(
@@ -368,38 +348,18 @@ class Broker:
         """
         realm = self.realm(tenant)
         if message.retain:
-            self._retain(tenant, realm, message)
-        copies: dict[tuple[Session, str], Waiting] = {}
-        mute = origin.key[:2] if origin and origin.key[1].startswith(DEVICE) else None
-        for session, held in realm.subscriptions.match(message.topic):
-            if (held.no_local and session is origin) or session.key[:2] == mute:
-                continue  # a device that listens to all of its tree does not want to hear itself
-            if held.group:
-                self._add(copies, session, held, message, apart=True)
-            else:
-                self._add(copies, session, held, message, apart=False)
-        self._send((session, waiting) for (session, _), waiting in copies.items())
+            realm.retain(message)
+        copies = copies_of(message, realm.subscriptions.match(message.topic), origin)
+        self._delivery.send(copies)
         return bool(copies)
 
     def keep(self, tenant: TenantId, message: Message) -> None:
         """Retain a message without sending it to anybody."""
-        self._retain(tenant, self.realm(tenant), message)
+        self.realm(tenant).retain(message)
 
     def count(self, tenant: TenantId, messages: int) -> None:
-        """Messages of QoS 1 and 2 that clients have published, durably: so that a commit stands behind each of their
-        acknowledgements, and none vanishes uncounted.
-        """
-        realm = self.realm(tenant)
-        realm.published += messages
-        key = COUNTED + tenant.encode()
-        self._intake.record(
-            {key: realm.published.to_bytes(8, "big")}, lambda failed: self._counted(realm, messages, failed)
-        )
-
-    def _counted(self, realm: Realm, messages: int, failed: Failed | None) -> None:
-        """Those that were not taken come again, and are counted then."""
-        if failed:
-            realm.published -= messages
+        """Messages of QoS 1 and 2 that clients have published, durably."""
+        self.realm(tenant).count(messages)
 
     def take(self, session: Session, identifiers: Iterable[bytes]) -> None:
         """Messages of QoS 2 that come with the same commit (§4.3.3)."""
@@ -437,82 +397,3 @@ class Broker:
                 session.unreleased.discard(identifier)
                 if session.is_kept:
                     self._intake.tidy(unreleased_key(session.number, identifier))
-
-    def _retain(self, tenant: TenantId, realm: Realm, message: Message) -> None:
-        """[MQTT-3.3.1-5] [MQTT-3.3.1-6]: the last one stands; an empty one takes it away."""
-        key = retained_key(tenant, message.topic)
-        if not message.payload:
-            if realm.retained.remove(message.topic):
-                self._intake.record({key: None}, lambda failed: self._retained(realm, key, message.topic, failed))
-            return
-        if not realm.retained.takes(message):
-            self._on_dropped("retained_full")
-            return
-        realm.retained.put(message)
-        self._intake.record(
-            {key: encode_message(message)}, lambda failed: self._retained(realm, key, message.topic, failed)
-        )
-
-    def _retained(self, realm: Realm, key: bytes, topic: str, failed: Failed | None) -> None:
-        """Where that failed the next commit says what is kept now: nobody was told that it is."""
-        if failed:
-            kept = realm.retained.get(topic)
-            self._intake.tidy(key, encode_message(kept) if kept else None)
-
-    def _add(
-        self, copies: dict[tuple[Session, str], Waiting], session: Session, held: Held, message: Message, *, apart: bool
-    ) -> None:
-        """One copy for each name that a session knows the topic by, at the best QoS of its subscriptions, with the
-        identifiers of all (§3.3.4). What a shared subscription brings is a copy of its own.
-        """
-        shown = held.name_of(message.topic)
-        numbers = (held.number,) if held.number else ()
-        qos = min(message.qos, held.qos)
-        retain = message.retain and held.retain_as_published
-        at = (session, f"\0{held.asked}" if apart else shown)
-        known = copies.get(at)
-        if known is None:
-            copies[at] = Waiting(message, qos, shown, retain, numbers)
-            return
-        known.qos = max(known.qos, qos)
-        known.retain = known.retain or retain
-        known.numbers += numbers
-
-    def _send(self, copies: Iterable[tuple[Session, Waiting]]) -> None:
-        """Copies of QoS 0 go now; the others when they are durable."""
-        now_ms = self._clock.now_ms()
-        records: dict[bytes, bytes | None] = {}
-        later: list[tuple[Session, Waiting]] = []
-        for session, waiting in copies:
-            if session.size >= self._most(session):
-                self._on_dropped("queue_full")
-                continue
-            if self._room.is_full:
-                self._on_dropped("no_room")
-                continue
-            if not waiting.qos:
-                session.offer(waiting, now_ms)
-                continue
-            session.sequence += 1
-            waiting.sequence = session.sequence
-            session.expect(waiting)
-            later.append((session, waiting))
-            if session.is_kept:
-                records[queued_key(session.number, waiting.sequence)] = encode_waiting(waiting)
-        if later:
-            self._intake.record(records, lambda failed: self._committed(later, failed))
-
-    def _committed(self, copies: Sequence[tuple[Session, Waiting]], failed: Failed | None) -> None:
-        now_ms = self._clock.now_ms()
-        if failed:
-            for session, waiting in copies:
-                session.expect_no_more(waiting)
-            return
-        for session, waiting in copies:
-            session.arrived(waiting)
-        for session in dict.fromkeys(session for session, _ in copies):
-            session.pump(now_ms)
-
-    def _most(self, session: Session) -> int:
-        """Messages that may wait for a session."""
-        return self._queue_max if session.key[1].startswith(DEVICE) else self._program_queue_max

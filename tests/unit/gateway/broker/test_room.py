@@ -36,10 +36,10 @@ async def test_every_way_out_of_a_session_gives_the_room_back(qos):
             life.broker.publish(TENANT, Message("t", payload, 1))
             life.broker.publish(TENANT, Message("t", payload, qos))
             await life.settled()
-        assert life.broker._room.bytes > 0
+        assert life.broker._delivery.room.bytes > 0
         life.broker.forget(TENANT, slow.sessions[0].key[1])
         await life.settled()
-        assert life.broker._room.bytes == 0
+        assert life.broker._delivery.room.bytes == 0
 
 
 async def test_beyond_it_messages_are_dropped_and_counted_and_later_ones_taken_again():
@@ -47,7 +47,7 @@ async def test_beyond_it_messages_are_dropped_and_counted_and_later_ones_taken_a
     async with Life(SimulatedQueue(), SimulatedClock(), dropped.append) as life:
         slow = await life.opened("slow", room=1)
         await life.subscribed(slow, "t")
-        life.broker._room._bytes_max = 2 * WAITING_OVERHEAD
+        life.broker._delivery.room._bytes_max = 2 * WAITING_OVERHEAD
         for _ in range(3):
             life.broker.publish(TENANT, Message("t", b"", 1))
             await life.settled()

@@ -370,7 +370,7 @@ class TestDelivery:
 
     @pytest.mark.parametrize("qos", [0, 1, 2])
     async def test_the_queue_has_a_limit_and_what_is_beyond_it_is_counted(self, world, qos):
-        world.broker._program_queue_max = 3
+        world.broker._delivery._program_queue_max = 3
         publisher, subscriber = await pair(world, room=0)
         for n in range(3):
             publisher.publish("a", b"%d" % n, 1)
@@ -384,7 +384,7 @@ class TestDelivery:
         assert payloads(subscriber) == [b"0", b"1", b"2"]
 
     async def test_qos_0_keeps_its_place_behind_what_waits_and_counts(self, world):
-        world.broker._program_queue_max = 5
+        world.broker._delivery._program_queue_max = 5
         publisher, subscriber = await pair(world, room=0)
         publisher.publish("a", b"first", 1)
         await world.commit()

@@ -4,8 +4,8 @@ from tests.unit.gateway.broker.lives import TENANT, Life
 
 from ringmain.adapters.simulated.clock import SimulatedClock
 from ringmain.adapters.simulated.queue import SimulatedQueue
+from ringmain.gateway.broker.delivery import PROGRAM_QUEUE_MAX as QUEUE_MAX
 from ringmain.gateway.broker.message import Message
-from ringmain.gateway.broker.service import PROGRAM_QUEUE_MAX as QUEUE_MAX
 
 
 async def test_messages_of_qos_0_that_wait_behind_others_are_limited_too():
