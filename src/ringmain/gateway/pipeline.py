@@ -103,7 +103,7 @@ class Pipeline:
     """The steps and what they need. One of each gateway, shared by all doors.
 
     `translators` are for purposes beyond telemetry and status; a topic whose purpose has none is unknown here. So are
-    the topics of decoders where nothing is `decoded`, and attributes and answers to calls where no program is in a `tree`.
+    the topics of decoders where nothing is `decoded`, and attributes and answers to calls where there is no `tree`.
     """
 
     def __init__(
