@@ -69,12 +69,13 @@ def read_clauses() -> Clauses:
 def named_tests(path: Path) -> Iterator[tuple[str, str]]:
     """(name, source) of every test of a file; `Class::name` within a class."""
     text = path.read_text(encoding="utf-8")
+    lines = text.splitlines()
     for node in ast.parse(text).body:
         inside = node.body if isinstance(node, ast.ClassDef) else [node]
         for each in inside:
             if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef) and each.name.startswith("test_"):
                 prefix = f"{node.name}::" if isinstance(node, ast.ClassDef) else ""
-                yield prefix + each.name, ast.get_source_segment(text, each) or ""
+                yield prefix + each.name, "\n".join(lines[each.lineno - 1 : each.end_lineno])
 
 
 def cited(root: Path) -> dict[str, list[str]]:
