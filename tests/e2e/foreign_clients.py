@@ -6,6 +6,7 @@ Every test of `test_mqtt_foreign_clients.py` runs with each of them. None shares
 import asyncio
 import socket
 import ssl
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any
 
@@ -87,7 +88,7 @@ def _heard(message: Any) -> Heard:
     )
 
 
-class Client:
+class Client(ABC):
     """What the tests do with each of them. `expiry_s` other than 0 asks for a session that is kept."""
 
     present: bool | None = None
@@ -100,24 +101,25 @@ class Client:
         self._inbox: asyncio.Queue[Heard] = asyncio.Queue()
         self.ended = asyncio.Event()
 
+    @abstractmethod
     async def connect(self) -> int:
         """The reason code of the CONNACK."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def subscribe(self, pattern: str, qos: int = 2) -> int:
         """The code in SUBACK."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def publish(self, topic: str, payload: bytes, said: Said = PLAIN) -> int:
         """Wait for the acknowledgement; its code where the client tells it."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def disconnect(self) -> None:
-        raise NotImplementedError
+        """An orderly end."""
 
+    @abstractmethod
     async def lose(self) -> None:
         """The connection ends without DISCONNECT."""
-        raise NotImplementedError
 
     async def next(self, seconds: float = ANSWER_S_MAX) -> Heard:
         return await asyncio.wait_for(self._inbox.get(), seconds)

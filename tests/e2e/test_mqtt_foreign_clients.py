@@ -179,11 +179,11 @@ async def test_a_will_comes_when_the_connection_is_lost_and_only_then(make: Make
 async def test_members_of_a_shared_subscription_share(make: Make, where: Door, kind: str) -> None:
     members = [await make(kind, f"{kind}-member-{n}", where) for n in range(2)]
     for member in members:
-        await member.subscribe(f"$share/team/apps/{kind}/work/+", 1)
+        await member.subscribe(f"$share/team/apps/{kind}/jobs/+", 1)
     alone = await make(kind, f"{kind}-alone", where)
-    await alone.subscribe(f"apps/{kind}/work/+", 1)
+    await alone.subscribe(f"apps/{kind}/jobs/+", 1)
     for n in range(20):
-        await alone.publish(f"apps/{kind}/work/{n}", str(n).encode())
+        await alone.publish(f"apps/{kind}/jobs/{n}", str(n).encode())
     assert [int(each.payload) for each in await alone.several(20)] == list(range(20))
     shares = [await member.silence() for member in members]
     assert sorted(int(each.payload) for share in shares for each in share) == list(range(20))
