@@ -56,6 +56,7 @@ def relative(path: Path) -> str:
 
 
 @cache
+@cache
 def tree(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"))
 

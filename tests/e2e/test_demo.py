@@ -19,6 +19,8 @@ import pytest
 
 pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
+_NUMBER = r"[1-9][\d,]*"
+
 HOMES = 20
 WAIT_S = 60.0
 """For something that takes a second or two on a machine that does nothing else."""
@@ -100,6 +102,7 @@ def test_the_line_works_as_pasted_and_ctrl_c_ends_everything(tmp_path: Path) -> 
         pasted = subprocess.run(["bash", "-c", line], capture_output=True, text=True, check=False, timeout=WAIT_S)
         assert pasted.returncode == 0, pasted.stderr
         until(lambda: "your own device was heard: temperature_cel 21.5" in log.read_text(), "the own device's value")
+        until(lambda: re.search(rf"stored {_NUMBER} ", log.read_text()), "a reading of the street")
         children = psutil.Process(running.pid).children(recursive=True)
         assert len(children) >= 4
     finally:
@@ -182,6 +185,3 @@ def test_in_a_terminal_it_is_cut_and_killed_and_heals(tmp_path: Path) -> None:
     assert (report["kills_edge"], report["kills_platform"]) == (1, 1)
     assert report["backlog_readings"] == 0
     assert left_behind(children) == []
-
-
-_NUMBER = r"[1-9][\d,]*"

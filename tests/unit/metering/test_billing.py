@@ -106,6 +106,7 @@ async def test_a_day_is_not_billed_twice_with_other_content(billing, house):
     assert (await billing.issue(house.tenant, "lcl-time-of-use", *YEAR)).number == 3
 
 
+@pytest.mark.slow
 async def test_an_earlier_bill_is_found_however_many_there_are(billing, house):
     days = [date(2013, 1, 1) + timedelta(days=number) for number in range(103)]
     for start, end in pairwise(days):
@@ -123,6 +124,7 @@ async def test_two_that_issue_at_once_do_not_both_bill_the_day(billing, house):
     assert [type(each).__name__ for each in results] == ["BillRecord", "Refused"]
 
 
+@pytest.mark.slow
 async def test_what_is_missing_is_listed_and_not_estimated(billing, house):
     values = house.timeseries.values[house.meter, "energy_wh"]
     gone = [parse_rfc3339(f"2013-03-03T0{hour}:00:00Z") for hour in (1, 2)]
@@ -143,6 +145,7 @@ async def test_time_without_a_meter_is_named(billing, house):
     assert not bill.coverage.complete
 
 
+@pytest.mark.slow
 async def test_gaps_without_end_are_counted_and_the_first_hundred_listed(billing, house):
     values = house.timeseries.values[house.meter, "energy_wh"]
     for at in sorted(at for at in values if at >= parse_rfc3339("2013-06-01T00:00:00Z"))[:500:2]:
@@ -151,6 +154,7 @@ async def test_gaps_without_end_are_counted_and_the_first_hundred_listed(billing
     assert (coverage.missing, coverage.missing_spans_total, len(coverage.missing_spans)) == (250, 250, 100)
 
 
+@pytest.mark.slow
 async def test_the_body_is_canonical_json(billing, house):
     body = (await billing.preview(house.tenant, "lcl-time-of-use", *YEAR)).body
     read = json.loads(body)
@@ -161,6 +165,7 @@ async def test_the_body_is_canonical_json(billing, house):
     assert b"2023" not in body, "no clock inside"
 
 
+@pytest.mark.slow
 async def test_net_vat_and_total_are_sums_of_the_lines(billing, house):
     versions = (TariffVersion(date(2012, 1, 1), Decimal("0.14228"), (), Decimal("0.2466"), Decimal(5)),)
     await house.documents.put_tariff(house.tenant, Tariff("lcl-flat", "With VAT", "GBP", versions))

@@ -121,6 +121,7 @@ def test_half_a_packet_of_the_old_connection_is_forgotten():
     assert machine.receive(ACCEPTED + puback(1), 1.0) == 1
 
 
+@pytest.mark.slow
 def test_packet_ids_wrap_and_skip_those_in_flight():
     machine = connected(window=2)
     machine.publish("t", b"stays")

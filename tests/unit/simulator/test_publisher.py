@@ -106,12 +106,14 @@ async def test_wrong_credentials_are_not_tried_twice():
     assert client.connections == 1
 
 
+@pytest.mark.slow
 async def test_time_runs_out_with_what_is_left_and_why():
     async with Server(*["hang up"] * 1000) as server:
         with pytest.raises(Undelivered, match=r"3 messages unacknowledged after 0\.3 s .* closed the connection"):
             await deliver(loaded(3), Link("127.0.0.1", server.port), Random(1), seconds_max=0.3)
 
 
+@pytest.mark.slow
 async def test_nobody_at_the_port_is_named():
     async with Server() as server:
         port = server.port

@@ -50,6 +50,7 @@ def test_a_register_is_the_sum_of_power_over_time():
         )
 
 
+@pytest.mark.slow
 @settings(max_examples=20, deadline=None)
 @given(st.lists(st.integers(0, 6 * DAY_MS), min_size=2, max_size=12))
 def test_registers_never_run_back_and_do_not_depend_on_the_order_of_questions(offsets):
@@ -68,6 +69,7 @@ def test_each_home_may_be_asked_for_another_time():
         assert np.array_equal(alone[row], imported[row])
 
 
+@pytest.mark.slow
 def test_looking_back_beyond_what_is_kept_gives_the_same(monkeypatch):
     monkeypatch.setattr(registers, "SUMS_KEPT", 2)
     short = energy()

@@ -96,6 +96,7 @@ def test_a_series_is_delivered_whole_and_in_order(series, broker, monkeypatch, c
     assert result["messages"] == result["acknowledged"] > 0
 
 
+@pytest.mark.slow
 def test_a_meter_that_takes_its_time_is_told_to_hurry_and_keeps_a_diary(series, broker, monkeypatch, capsys, tmp_path):
     monkeypatch.setenv(replay.TOKEN_VARIABLE, "secret")
     diary = tmp_path / "diary"

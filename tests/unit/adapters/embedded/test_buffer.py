@@ -155,6 +155,7 @@ async def test_the_file_gives_its_pages_back(path):
     await buffer.close()
 
 
+@pytest.mark.slow
 async def test_cost_of_an_append_is_not_that_of_what_is_held(path):
     """The statements that an append runs do not grow with the rows; the index's look-ups are bisections."""
     buffer = await EmbeddedBuffer.open(path)

@@ -128,6 +128,7 @@ async def test_rows_around_a_damaged_page_are_saved_and_the_others_counted(made)
     assert not mark(path).exists()
 
 
+@pytest.mark.slow
 async def test_a_file_that_is_no_database_is_put_aside(tmp_path):
     path = tmp_path / "buffer.sqlite"
     path.write_bytes(b"not a database" * 1000)

@@ -30,6 +30,7 @@ def _master(connection) -> dict[str, str]:
     return {name: " ".join(sql.split()) for name, sql in rows if name != "alembic_version"}
 
 
+@pytest.mark.slow
 def test_migrations_and_metadata_make_the_same_tables():
     migrated, made = create_engine("sqlite://"), create_engine("sqlite://")
     with migrated.connect() as one, made.connect() as other:

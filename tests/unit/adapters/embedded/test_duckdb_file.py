@@ -150,6 +150,7 @@ async def test_readers_run_side_by_side(numbers):
     await asyncio.gather(*(numbers.file.read(lambda _: together.wait()) for _ in range(READERS)))
 
 
+@pytest.mark.slow
 async def test_reopening_interrupts_long_queries_instead_of_waiting_for_them(numbers):
     endless = "SELECT count(*) FROM range(10000000) a, range(10000000) b WHERE hash(a.range + b.range) = 1"
     running = threading.Event()
@@ -256,6 +257,7 @@ async def damage(numbers, tmp_path, place):
     return copy, damaged
 
 
+@pytest.mark.slow
 async def test_a_flipped_bit_in_the_wal_sets_it_aside_and_opens_at_the_checkpoint(numbers, tmp_path, caplog):
     copy, damaged = await damage(numbers, tmp_path, lambda wal: wal.index(b"x" * 50, len(wal) // 2) + 25)
     assert await copy.all() == [1]
@@ -316,6 +318,7 @@ def disk_that_is_soon_full(tmp_path):
         yield at
 
 
+@pytest.mark.slow
 @pytest.mark.needs("root")
 async def test_a_full_disk_is_told_and_the_file_goes_on_by_itself_once_there_is_room(small_disk):
     ballast = small_disk / "somebody-elses"

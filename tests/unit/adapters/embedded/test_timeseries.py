@@ -81,6 +81,7 @@ async def test_the_constructor_touches_nothing_and_an_unopened_store_says_so(tmp
     await store.close()
 
 
+@pytest.mark.slow
 async def test_a_store_of_a_newer_schema_is_refused_and_left_alone(tmp_path):
     await (await open_at(tmp_path)).close()
     with duckdb.connect(str(tmp_path / FILE_NAME)) as connection:
@@ -91,6 +92,7 @@ async def test_a_store_of_a_newer_schema_is_refused_and_left_alone(tmp_path):
     assert (tmp_path / FILE_NAME).read_bytes() == before
 
 
+@pytest.mark.slow
 async def test_what_was_appended_survives_a_kill_with_everything_that_belongs_to_it(store, tmp_path):
     await store.append([entry(1, [(7, T0, 1), (7, T0 + 1, 2)])])
     await store.append([entry(2, [(7, T0, 9), (7, T0, 1)]), entry(3, [(8, T0, 1)], quarantined=True)])
@@ -163,6 +165,7 @@ async def test_a_ruined_wal_and_a_replay_of_the_log_give_the_same_store(store, t
     await again.close()
 
 
+@pytest.mark.slow
 async def test_an_append_that_fails_halfway_leaves_nothing_and_can_be_repeated(tmp_path):
     plan = Hours()
     store = await open_at(tmp_path, plan)
@@ -206,6 +209,7 @@ async def test_the_newest_readings_are_rebuilt_from_the_checkpoint_and_the_rows_
     await again.close()
 
 
+@pytest.mark.slow
 async def test_a_nan_stays_the_newest_over_a_checkpoint_and_a_start(store, tmp_path):
     await store.append([entry(1, [(7, T0, float("nan"))] * 1, ("power_w",), exact=False)])
     await store.checkpoint()
@@ -221,6 +225,7 @@ async def test_many_nans_are_stored_as_such(store):
     assert (await store.append([entry(2, rows, ("power_w",), exact=False)])).duplicates == 1000
 
 
+@pytest.mark.slow
 async def test_row_numbers_with_gaps_are_not_relied_upon(store, tmp_path):
     await store.append([entry(1, [(7, T0 + n, n) for n in range(10)])])
     await store.checkpoint()
@@ -245,6 +250,7 @@ async def test_the_store_checkpoints_by_itself_when_its_wal_has_grown(store, mon
     assert await store.offset() == 59
 
 
+@pytest.mark.slow
 async def test_a_checkpoint_that_fails_after_a_commit_does_not_fail_the_append(store, monkeypatch, caplog):
     monkeypatch.setattr(module, "WAL_BYTES_MAX", 1)
 

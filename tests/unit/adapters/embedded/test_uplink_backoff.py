@@ -153,6 +153,7 @@ async def test_a_handshake_that_takes_longer_than_an_answer_may_does_not_hang_th
     await world.until(lambda: world.uplink.connections >= before + 3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("answer_s", "connect_s"), [(0.02, "0.06"), (9.0, "0.1")])
 async def test_a_server_that_never_answers_is_left_sooner_by_who_is_impatient(monkeypatch, answer_s, connect_s):
     async def never(*_, **__):

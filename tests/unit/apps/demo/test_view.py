@@ -71,6 +71,7 @@ def test_the_keys_have_their_words_at_80_columns():
     assert "kill platform" in last
 
 
+@pytest.mark.slow
 def test_a_frame_is_closed_on_every_line():
     """No panel is cut off by another one: each corner has its counterpart."""
     for width, height in SIZES:

@@ -22,9 +22,10 @@ def named() -> list[str]:
 
 
 def test_every_test_that_is_named_exists() -> None:
-    for test in map(DATA.test_of, named()):
-        path, _, name = test.partition("::")
-        assert name.partition("[")[0] in dict(named_tests(ROOT / path)), test
+    tests = [DATA.test_of(name).partition("::") for name in named()]
+    there = {path: dict(named_tests(ROOT / path)) for path in {path for path, _, _ in tests}}
+    for path, _, name in tests:
+        assert name.partition("[")[0] in there[path], (path, name)
 
 
 def test_every_file_of_sequences_that_is_named_is_played() -> None:

@@ -36,6 +36,7 @@ def report(options, **changes):
     return Report(**{**figures, **texts, "year": options.year, "seed": options.seed, "complaints": (), **changes})
 
 
+@pytest.mark.slow
 def test_a_good_run_leaves_its_report_and_nothing_else(played, tmp_path, capsys):
     assert ringmain(["lab", "--report", "out.json", "--seed", "9"]) == 0
     assert [path.name for path in tmp_path.iterdir()] == ["out.json"]
@@ -47,12 +48,14 @@ def test_a_good_run_leaves_its_report_and_nothing_else(played, tmp_path, capsys)
     assert len(played.rows) == 17_532
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("faults", ["none", "harsh"])
 def test_the_faults_are_handed_on(played, faults):
     assert ringmain(["lab", "--faults", faults]) == 0
     assert played.options.faults == faults
 
 
+@pytest.mark.slow
 def test_the_sample_household_is_the_default(played):
     ringmain(["lab"])
     assert played.options.data.name == sample_household().name
@@ -60,6 +63,7 @@ def test_the_sample_household_is_the_default(played):
     assert played.options.storage_dir == played.options.work_dir / "data"
 
 
+@pytest.mark.slow
 def test_keep_takes_the_configured_directory_and_hands_the_configuration_on(played, tmp_path):
     (tmp_path / "my.toml").write_text('[storage]\ndir = "mine"\n')
     assert ringmain(["--config", "my.toml", "--set", "log.level=debug", "lab", "--keep"]) == 0
@@ -68,6 +72,7 @@ def test_keep_takes_the_configured_directory_and_hands_the_configuration_on(play
     assert played.options.config == ("--config", "my.toml", "--set", "log.level=debug")
 
 
+@pytest.mark.slow
 def test_a_difference_is_exit_code_1_with_the_report_and_the_logs_kept(played, tmp_path, capsys):
     played.answer = lambda options: report(options, complaints=("3 readings missing",), lost=3)
     assert ringmain(["lab", "--report", "out.json"]) == 1
@@ -78,6 +83,7 @@ def test_a_difference_is_exit_code_1_with_the_report_and_the_logs_kept(played, t
     assert played.options.work_dir.is_dir()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("error", "text"),
     [
@@ -98,6 +104,7 @@ def test_a_step_that_fails_is_exit_code_4_with_the_logs_kept(played, capsys, err
     assert played.options.work_dir.is_dir()
 
 
+@pytest.mark.slow
 def test_an_interrupt_is_exit_code_130_and_says_where_the_logs_are(played, capsys):
     def interrupt(_):
         raise KeyboardInterrupt

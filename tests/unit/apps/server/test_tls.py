@@ -210,6 +210,7 @@ async def test_changed_files_are_noticed(place, running):
     await until(lambda: running.is_revoked(bad.der))
 
 
+@pytest.mark.slow
 async def test_a_file_that_is_gone_or_bad_is_said_once_and_a_good_one_taken(place, running, caplog):
     caplog.set_level(logging.INFO)
     whole = place.crl.read_bytes()

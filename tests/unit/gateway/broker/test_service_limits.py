@@ -1,5 +1,6 @@
 """Nothing that waits for a session is without a limit."""
 
+import pytest
 from tests.unit.gateway.broker.lives import TENANT, Life
 
 from ringmain.adapters.simulated.clock import SimulatedClock
@@ -8,6 +9,7 @@ from ringmain.gateway.broker.delivery import PROGRAM_QUEUE_MAX as QUEUE_MAX
 from ringmain.gateway.broker.message import Message
 
 
+@pytest.mark.slow
 async def test_messages_of_qos_0_that_wait_behind_others_are_limited_too():
     dropped = []
     async with Life(SimulatedQueue(), SimulatedClock(), dropped.append) as life:

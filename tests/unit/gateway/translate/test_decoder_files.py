@@ -29,6 +29,7 @@ def test_what_is_shipped_is_sound():
     assert [name for name in decoders.names() if decoders.named(name).speaks] == ["chirpstack-v4", "zigbee2mqtt"]
 
 
+@pytest.mark.slow
 def test_nothing_is_read_before_it_is_asked_for():
     code = (
         "import sys, ringmain.gateway.pipeline, ringmain.gateway.translate.decoded\n"

@@ -71,6 +71,7 @@ names = st.from_regex(r"[A-Za-z_][A-Za-z0-9_.:/ -]{0,20}", fullmatch=True)
 objects = st.dictionaries(names, st.integers(-(2**63), 2**64 - 1) | st.floats(), min_size=1, max_size=20)
 
 
+@pytest.mark.slow
 @given(objects | st.lists(objects, min_size=1, max_size=30))
 def test_telemetry_in_messagepack_is_never_taken_for_cbor(found):
     assert form_of(msgspec.msgpack.encode(found)) is Form.MSGPACK

@@ -85,6 +85,7 @@ def refused(body: bytes, match: str = ".", *, readings_max=READINGS_MAX) -> None
         decode_chunk(body, readings_max=readings_max)
 
 
+@pytest.mark.slow
 @given(chunks())
 def test_every_row_and_letter_comes_back(chunk):
     again = decode_chunk(encode_chunk(chunk), readings_max=READINGS_MAX)
@@ -306,6 +307,7 @@ class TestHostile:
         assert len(body) < 100_000
         assert peak_bytes(body) < 16 << 20
 
+    @pytest.mark.slow
     def test_a_bomb_in_a_column_is_cut_at_its_size(self):
         header, _ = take_apart(encode_chunk(Chunk((DeviceId("a"),), (block_of(("e",), [0], [1], [1], exact=True),))))
         bomb = codec._deflated(bytes(64 << 20))

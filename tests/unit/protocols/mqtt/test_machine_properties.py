@@ -176,6 +176,7 @@ def apart(packets):
     return found
 
 
+@pytest.mark.slow
 @given(streams())
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 def test_byte_by_byte(stream):

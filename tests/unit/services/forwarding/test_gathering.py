@@ -3,6 +3,7 @@
 import logging
 from random import Random
 
+import pytest
 from tests.unit.services.forwarding.conftest import readings_of
 
 from ringmain.model.batch import FORMAT, Batch, block_of, encode_batch
@@ -49,6 +50,7 @@ def test_one_that_is_larger_than_a_packet_goes_up_in_several():
     assert sorted(each for payload in payloads for each in readings_of(payload)) == [("m1", at) for at in range(500)]
 
 
+@pytest.mark.slow
 def test_one_of_an_earlier_version_with_more_readings_than_the_platform_takes_is_cut():
     readings = CHUNK_READINGS_MAX + 10
     block = block_of(("e",), [0] * readings, range(readings), range(readings), exact=True)

@@ -60,6 +60,7 @@ async def test_enough_readings_are_sealed_at_once(gateway, monkeypatch):
     assert (status.sealed_rows, status.sealed_readings, status.rows) == (2, 20, 7)
 
 
+@pytest.mark.slow
 async def test_no_sealed_row_has_more_letters_or_readings_than_the_platform_takes(gateway):
     """Letters do not count as readings, so nothing but their own limit bounds them; and one row may be a large one."""
     for at in range(3):

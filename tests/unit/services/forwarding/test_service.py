@@ -161,6 +161,7 @@ async def test_large_dead_letters_go_up_in_several_messages_and_are_settled_toge
     assert gateway.letters == [("m1", payload) for payload in payloads]
 
 
+@pytest.mark.slow
 async def test_what_was_under_way_in_parts_goes_again_as_a_whole(gateway):
     """The first of its messages was acknowledged, the second was not: nothing of the row is settled."""
     async with gateway.running():
@@ -179,6 +180,7 @@ async def test_what_was_under_way_in_parts_goes_again_as_a_whole(gateway):
     assert set(gateway.arrived) == {("m1", at) for at in range(60_000)}
 
 
+@pytest.mark.slow
 async def test_more_readings_than_the_platform_takes_at_once_all_arrive(gateway):
     """The simulated platform decodes with the platform's own limit."""
     async with gateway.running():

@@ -137,6 +137,7 @@ async def test_a_meter_that_comes_in_through_a_gateway_is_delegated_to_it_once(w
 # -- what goes down -------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 async def test_who_subscribes_gets_what_there_is_and_only_that(world):
     async with world.running() as gateways:
         await gateways.delegate(world.gw, ["m1"])

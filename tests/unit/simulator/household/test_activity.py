@@ -65,6 +65,7 @@ def test_kettles_boil_about_as_often_as_the_table_says():
     assert count_of("kettle", 0) == pytest.approx(expected, rel=0.15)
 
 
+@pytest.mark.slow
 def test_a_sunday_has_more_roasts_than_a_monday_and_winter_more_than_summer():
     row = next(row for row, kind in enumerate(APPLIANCES) if kind.name == "oven at noon")
     slot = SLOTS.index(row)
