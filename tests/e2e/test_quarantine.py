@@ -76,7 +76,7 @@ async def test_a_crash_between_activation_and_release_leaves_nothing_behind(tmp_
     house = await opened(tmp_path)
     async with asyncio.TaskGroup() as tasks:
         started = await running(house, tasks)
-        await house.release_left_behind()
+        await house.quarantine.release_left_behind()
         assert await stored(house, device) == [("a", 1000, 1.0), ("b", 1000, 2.0)]
         assert list(await house.timeseries.quarantined()) == []
         for task in started:

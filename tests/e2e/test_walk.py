@@ -81,7 +81,7 @@ async def test_a_publish_passes_the_functions_of_the_page_in_order(tmp_path):
             assert await reader.readexactly(4) == b"\x40\x02\x00\x01"
             while house.ingestion.stored < 1:
                 await asyncio.sleep(0.01)
-            bill = await house.billing.issue(DEFAULT_TENANT, "household", date(2013, 1, 1), date(2013, 1, 2))
+            bill = await house.metering.billing.issue(DEFAULT_TENANT, "household", date(2013, 1, 1), date(2013, 1, 2))
             writer.close()
             server.close()
             for task in running:
@@ -95,7 +95,7 @@ async def test_a_publish_passes_the_functions_of_the_page_in_order(tmp_path):
 
 
 async def put_documents(house):
-    documents = house.documents
+    documents = house.metering.documents
     await documents.put_usage_point(DEFAULT_TENANT, UsagePoint(id="home", site="main"))
     link = Installation(device="meter", channel="energy_wh", from_=datetime(2012, 1, 1, tzinfo=UTC))
     await documents.put_installations(DEFAULT_TENANT, Installations(usage_point="home", links=(link,)))

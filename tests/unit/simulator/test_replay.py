@@ -116,7 +116,7 @@ def test_a_meter_that_takes_its_time_is_told_to_hurry_and_keeps_a_diary(series, 
     assert said != sorted(said)
     result = json.loads(capsys.readouterr().out)
     assert result["messages"] == result["acknowledged"] == last_entry(diary).acknowledged
-    assert result["seconds"] < 15
+    assert result["seconds"] < 25, "half of the pace it was given"
 
 
 def test_a_refused_meter_says_why_on_both_streams(series, broker, monkeypatch, capsys):

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
-from typing import Protocol
 
 import msgspec
 
@@ -45,20 +44,10 @@ OPEN_KEEP_ALIVE_S_MAX = 60
 """Suites that compare brokers expect a server that lowers a keep-alive to a minute."""
 
 
-class News(Protocol):
-    """What the front tells the rest of the house."""
-
-    def log_broken(self, failed: Failed) -> None:
-        """A sync failed: nothing more is acknowledged."""
-        ...
-
-    def status_said(self, device: DeviceKey, payload: bytes) -> None:
-        """A device published on its status topic."""
-        ...
-
-
 class Front:
-    """Wired once, by the house."""
+    """Wired once, by the house. `on_log_broken`: a sync failed, nothing more is acknowledged. `on_status`: what a
+    device published on its status topic. `on_admitted`: the first reading of a device is about to be stored.
+    """
 
     def __init__(
         self,
@@ -72,12 +61,13 @@ class Front:
         tokens: TokenDigest,
         claim_desk: ClaimDesk,
         clock: Clock,
-        news: News,
         tls: ServerTls | None,
+        *,
+        on_log_broken: Callable[[Failed], None],
+        on_status: Callable[[DeviceKey, bytes], None],
         on_admitted: Callable[[Device], None],
     ) -> None:
-        self._config, self._stores = config, stores
-        self._registry = registry
+        self._config, self._stores, self._registry = config, stores, registry
         self._gateways = gateways
         self._connections = connections
         self._sessions = sessions
@@ -86,7 +76,7 @@ class Front:
         self._claim_desk = claim_desk
         self.tasks: asyncio.TaskGroup | None = None
         self._announced: set[TenantId] = set()
-        self.intake = Intake(stores.queue, clock, books.committed, news.log_broken)
+        self.intake = Intake(stores.queue, clock, books.committed, on_log_broken)
         self.broker = Broker(
             self.intake,
             clock,
@@ -118,7 +108,7 @@ class Front:
                 on_gone=lambda _node, _devices: None,  # they are missed when they are due, as any device is
             ),
             on_admitted=on_admitted,
-            on_status=news.status_said,
+            on_status=on_status,
             on_received=books.received,
         )
         self.telemetry = HttpTelemetry(

@@ -69,7 +69,7 @@ async def _serve(config: Config, identity: Identity, sockets: Sockets) -> bool:
             websockets = {MQTT_PATH: WebSocketEndpoint(door.protocol, MQTT_SUBPROTOCOL)}
             app = with_websockets(api(house.context(_addresses(config, ports))), websockets)
             server = http_server(app, packet_bytes_max=config.mqtt.packet_bytes_max)
-            running.append(tasks.create_task(house.release_left_behind(), name="left-behind"))
+            running.append(tasks.create_task(house.quarantine.release_left_behind(), name="left-behind"))
             local = unix_socket(config.socket_path)
             running.append(tasks.create_task(tls.run(), name="tls"))
             when_hung_up(tls.ask)
@@ -99,7 +99,7 @@ async def _serve(config: Config, identity: Identity, sockets: Sockets) -> bool:
                 )
             _announce(config, identity, ports)
             await until(stop, house.broken)
-            house.draining = True
+            house.drain()
             for listener in listeners:
                 listener.close()
             if not house.broken.is_set():

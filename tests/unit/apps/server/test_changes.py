@@ -1,0 +1,102 @@
+"""Changes: everybody who has to act on a change of a device hears of it, at once."""
+
+import pytest
+
+from ringmain.adapters.simulated.clock import SimulatedClock
+from ringmain.apps.server.changes import SLEEP_S_MAX, Changes
+from ringmain.gateway.connections import Connections
+from ringmain.model.device import Device, LifecycleState
+
+STATE = LifecycleState
+
+
+class Ear:
+    """Takes every call of a room, and remembers it."""
+
+    def __init__(self, heard):
+        self._heard = heard
+
+    def __getattr__(self, name):
+        return lambda *args: self._heard.append((name, *args))
+
+
+class Peer:
+    client_id = "one"
+
+    def __init__(self):
+        self.heard = []
+
+    def cut(self, refused):
+        self.heard.append(refused.code)
+
+    def reauthorise(self, principal):
+        raise AssertionError
+
+    def notify(self, notice, body):
+        self.heard.append((notice, body))
+        return True
+
+
+class Place:
+    def __init__(self):
+        self.heard = []
+        self.activated = []
+        self.connections = Connections()
+        self.peer = Peer()
+        self.connections.attach(7, self.peer)
+        self.clock = SimulatedClock()
+        ear = Ear(self.heard)
+        self.changes = Changes(self.connections, ear, ear, ear, ear, self.clock, self.activated.append)
+
+    def device(self, state):
+        return Device(7, "acme", "m7", "generic", state, "main", 0, 0)
+
+
+@pytest.fixture
+def place():
+    return Place()
+
+
+@pytest.mark.parametrize(
+    ("before", "state", "codes"),
+    [
+        (STATE.ACTIVE, STATE.SUSPENDED, ["device_suspended"]),
+        (STATE.ACTIVE, STATE.DECOMMISSIONED, ["device_not_active"]),
+        (STATE.ACTIVE, STATE.ACTIVE, ["bad_credentials"]),
+        (STATE.PROVISIONED, STATE.ACTIVE, []),
+        (STATE.SUSPENDED, STATE.ACTIVE, []),
+    ],
+)
+def test_who_may_no_longer_be_here_is_told_and_cut(place, before, state, codes):
+    device = place.device(state)
+    place.changes.device_changed(device, before)
+    notice, *cuts = place.peer.heard
+    assert notice == ("lifecycle", f'{{"state":"{state}","before":"{before}"}}'.encode())
+    assert cuts == codes
+    assert ("note", device) in place.heard
+    assert ("device_changed", device, before) in place.heard
+    assert place.activated == ([device] if before is STATE.PROVISIONED else [])
+    assert (("forget", "acme", "device/7") in place.heard) == (state is STATE.DECOMMISSIONED)
+
+
+def test_a_new_device_is_known_to_zones_and_gateways(place):
+    device = place.device(STATE.REGISTERED)
+    place.changes.devices_made([device])
+    assert place.heard == [("note", device), ("know", [device])]
+
+
+NO_ANNOUNCEMENT = [b"", b"{", b"[]", b'{"sleep_s":0}', b'{"sleep_s":-5}', b'{"sleep_s":"9"}', b'{"sleep_s":1.5}']
+
+
+@pytest.mark.parametrize(
+    "payload", [*NO_ANNOUNCEMENT, b'{"sleep_s":9,"more":1}', b'{"sleep_s":%d}' % (SLEEP_S_MAX + 1)]
+)
+def test_what_is_no_announcement_of_sleep_says_nothing(place, payload):
+    place.changes.status_said(7, payload)
+    assert place.heard == []
+
+
+@pytest.mark.parametrize("sleep_s", [1, SLEEP_S_MAX])
+def test_a_device_that_announces_its_sleep_is_not_missed(place, sleep_s):
+    place.changes.status_said(7, b'{"sleep_s":%d}' % sleep_s)
+    assert place.heard == [("sleeping", 7, place.clock.now_ms() + sleep_s * 1000)]
