@@ -668,7 +668,6 @@ def test_a_shared_message_comes_to_one_at_the_qos_it_was_granted(join: Join) -> 
         packet(0x60, b"\x00\x01"),
         packet(0xE1, b""),
         packet(0xF1, b""),
-        packet(0xE0, b"\x7f"),
         packet(0x82, b"\x00\x00\x00" + text("a") + b"\x00"),
         packet(0x82, b"\x00\x01\x00" + text("a") + b"\xc0"),
         packet(0xA2, b"\x00\x01\x00" + text(b"\xff")),
@@ -678,12 +677,12 @@ def test_a_shared_message_comes_to_one_at_the_qos_it_was_granted(join: Join) -> 
         packet(0x62, b"\x00\x01\x7f"),
     ],
     ids=["UNSUBSCRIBE flags", "UNSUBSCRIBE of nothing", "PUBREL flags", "DISCONNECT flags", "AUTH flags",
-         "DISCONNECT code", "identifier 0", "reserved options", "filter not UTF-8", "no topic",
+         "identifier 0", "reserved options", "filter not UTF-8", "no topic",
          "response topic", "AUTH code", "PUBREL code"],
 )  # fmt: skip
 def test_malformed_packets_end_the_connection_with_a_code(join: Join, octets: bytes) -> None:
     """[MQTT-2.1.3-1] [MQTT-2.2.1-3] [MQTT-3.6.1-1] [MQTT-3.8.3-5] [MQTT-3.10.1-1] [MQTT-3.10.3-1] [MQTT-3.10.3-2]
-    [MQTT-3.14.1-1] [MQTT-3.14.2-1] [MQTT-3.15.1-1] [MQTT-3.15.2-1]
+    [MQTT-3.14.1-1] [MQTT-3.15.1-1] [MQTT-3.15.2-1]
     [MQTT-3.3.2-14] [MQTT-3.6.2-1] [MQTT-4.7.3-1] [MQTT-4.13.1-1] [MQTT-4.13.2-1]
     """
     client = join()
@@ -703,6 +702,17 @@ def test_behind_a_disconnect_nothing_is_read_or_said(join: Join) -> None:
     says._socket.sendall(packet(DISCONNECT, b"") + packet(0x30, text("behind") + b"\x00"))
     assert says.next() == (0, b"")
     assert ear.is_silent()
+
+
+def test_a_goodbye_for_no_reason_of_a_client_is_one_all_the_same(join: Join) -> None:
+    """[MQTT-3.14.2-1]"""
+    ear = join()
+    ear.subscribe(("odd/#", 0))
+    will = counted(b"") + text("odd/will") + text("gone")
+    client = join(will=will, will_flags=4)
+    client.say(DISCONNECT, b"\x05")
+    assert client.next() == (0, b"")
+    assert ear.message()[4] == b"gone"
 
 
 def test_a_refused_connect_hears_nothing_but_its_connack(port: int) -> None:

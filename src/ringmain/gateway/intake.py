@@ -121,6 +121,7 @@ class Intake:
         self._records: dict[bytes, bytes | None] = {}
         self._tidy: dict[bytes, bytes | None] = {}
         self._then: list[Then] = []
+        self._last: list[Then] = []
         self._committing = asyncio.Lock()
         self.trouble: Failed | None = None
 
@@ -143,15 +144,16 @@ class Intake:
             depositor.hold()
         self._filled.set()
 
-    def record(self, records: Records, then: "Then | None" = None) -> None:
+    def record(self, records: Records, then: "Then | None" = None, *, last: bool = False) -> None:
         """Make these durable with the next commit, and only then go on with `then`, which hears of a failure instead
-        where there was one: nothing of it is kept then.
+        where there was one: nothing of it is kept then. With `last` it follows the receipts of that commit, and so does
+        what is recorded behind it: the order stays.
         """
         for key, value in records.items():
             self._tidy.pop(key, None)
             self._records[key] = value
         if then:
-            self._then.append(then)
+            (self._last if last or self._last else self._then).append(then)
         self._filled.set()
 
     def insist(self, records: Records, then: "Then") -> None:
@@ -191,7 +193,7 @@ class Intake:
         waited for: under load there would be no end of it.
         """
         async with self._committing:
-            if (self._waiting or self._then or self._records or self._tidy) and not self.trouble:
+            if (self._waiting or self._then or self._last or self._records or self._tidy) and not self.trouble:
                 await self._commit_open()
 
     async def _commit(self) -> None:
@@ -201,8 +203,8 @@ class Intake:
     async def _commit_open(self) -> None:
         batch, waiting, held = self._batch, self._waiting, self._held
         self._batch, self._waiting, self._held = OpenBatch(self._clock.now_ms()), {}, {}
-        records, tidy, then = self._records, self._tidy, self._then
-        self._records, self._tidy, self._then = {}, {}, []
+        records, tidy, then, last = self._records, self._tidy, self._then, self._last
+        self._records, self._tidy, self._then, self._last = {}, {}, [], []
         sealed = batch.seal()
         started = self._clock.monotonic_s()
         failed: Failed | None = None
@@ -217,16 +219,13 @@ class Intake:
         self.trouble = failed
         if failed is None:
             self._on_commit(Committed(sealed, batch.messages, self._clock.monotonic_s() - started))
-        for each in then:
-            try:
-                each(failed)
-            except Exception:
-                log.exception("what follows a commit failed; the others go on")
+        _follow(then, failed)
         for depositor, identifiers in waiting.items():
             try:
                 depositor.settle(identifiers, failed)
             except Exception:
                 log.exception("a depositor could not be told of the outcome; the others are")
+        _follow(last, failed)
         for depositor in held:
             depositor.resume()
         if failed is not None and failed.code != "storage_full":
@@ -240,3 +239,11 @@ class Intake:
             await asyncio.sleep(RETRY_S)
             if self.trouble and self.trouble.code == "storage_full" and not self._waiting:
                 await self._commit()
+
+
+def _follow(then: list[Then], failed: Failed | None) -> None:
+    for each in then:
+        try:
+            each(failed)
+        except Exception:
+            log.exception("what follows a commit failed; the others go on")

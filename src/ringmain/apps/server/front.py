@@ -147,6 +147,7 @@ class Front:
             self._limits(),
             keep_alive_s_max=min(mqtt.keep_alive_s_max, OPEN_KEEP_ALIVE_S_MAX),
             reason_strings=False,  # byte-exact suites do not ask for them
+            flags_as_mosquitto=True,
         )
         return self._door(tasks, OpenSignIn(OPEN_TENANT, mqtt.open_denied), limits, None, "mqtt-open")
 

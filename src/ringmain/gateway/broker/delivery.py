@@ -1,6 +1,8 @@
 """Delivery: from a message and the subscriptions that it matches to copies in sessions, and from there to their peers.
 
 A copy of QoS 1 or 2 reaches its session when the commit that holds it is done, and not before. It must never wait.
+What was published at QoS 2 reaches nobody before its publisher was told PUBREC, at whatever QoS: the order of
+figure 4.3, and a publisher that hears of no commit and repeats it is not heard twice.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -70,8 +72,10 @@ class Delivery:
         self._queue_max, self._program_queue_max = queue_max, program_queue_max
         self._on_dropped = on_dropped
 
-    def send(self, copies: Iterable[tuple[Session, Waiting]]) -> None:
-        """Copies of QoS 0 go now; the others when they are durable."""
+    def send(self, copies: Iterable[tuple[Session, Waiting]], *, last: bool = False) -> None:
+        """Copies of QoS 0 go now; the others when they are durable. With `last` all of them follow the receipts of the
+        next commit.
+        """
         now_ms = self._clock.now_ms()
         records: dict[bytes, bytes | None] = {}
         later: list[tuple[Session, Waiting]] = []
@@ -79,17 +83,19 @@ class Delivery:
             if reason := self._refusal(session):
                 self._on_dropped(reason)
                 continue
-            if not waiting.qos:
+            if not (waiting.qos or last):
                 session.offer(waiting, now_ms)
+                continue
+            session.expect(waiting)
+            later.append((session, waiting))
+            if not waiting.qos:
                 continue
             session.sequence += 1
             waiting.sequence = session.sequence
-            session.expect(waiting)
-            later.append((session, waiting))
             if session.is_kept:
                 records[queued_key(session.number, waiting.sequence)] = encode_waiting(waiting)
         if later:
-            self._intake.record(records, lambda failed: self._committed(later, failed))
+            self._intake.record(records, lambda failed: self._committed(later, failed), last=last)
 
     def _refusal(self, session: Session) -> str:
         """Why a session takes no further message now; empty where it does."""
@@ -105,6 +111,10 @@ class Delivery:
             return
         now_ms = self._clock.now_ms()
         for session, waiting in copies:
-            session.arrived(waiting)
+            if waiting.qos:
+                session.arrived(waiting)
+            else:
+                session.expect_no_more(waiting)
+                session.offer(waiting, now_ms)
         for session in dict.fromkeys(session for session, _ in copies):
             session.pump(now_ms)

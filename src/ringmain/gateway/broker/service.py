@@ -342,16 +342,16 @@ class Broker:
         return realm is not None and realm.subscriptions.count > 0
 
     def publish(self, tenant: TenantId, message: Message, origin: Session | None = None) -> bool:
-        """Keep it where it is retained, and send it to everybody who has subscribed; whether there was anybody. What
-        is of QoS 1 or 2 leaves when the commit that holds it is done, so that a publisher that hears of no commit and
-        repeats it is not heard twice.
+        """Keep it where it is retained, and send it to everybody who has subscribed; whether anybody has, be it the one
+        who says it. What is of QoS 1 or 2 leaves when the commit that holds it is done, so that a publisher that hears
+        of no commit and repeats it is not heard twice.
         """
         realm = self.realm(tenant)
         if message.retain:
             realm.retain(message)
-        copies = copies_of(message, realm.subscriptions.match(message.topic), origin)
-        self._delivery.send(copies)
-        return bool(copies)
+        matches = realm.subscriptions.match(message.topic)
+        self._delivery.send(copies_of(message, matches, origin), last=message.qos == 2)
+        return bool(matches)
 
     def keep(self, tenant: TenantId, message: Message) -> None:
         """Retain a message without sending it to anybody."""

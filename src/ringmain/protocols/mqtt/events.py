@@ -35,6 +35,10 @@ class Limits(msgspec.Struct, frozen=True):
     session_expiry_s_max: int = 7_200
     reason_strings: bool = True
     """Whether DISCONNECT explains itself to who did not say that it wants to hear (§3.1.2.11.7)."""
+    flags_as_mosquitto: bool = False
+    """Reserved flags of PUBREL and DISCONNECT are a protocol error, as mosquitto says and its sequences expect. The
+    standard calls them malformed (§3.6.1, §3.14.1).
+    """
 
 
 NOTHING_KEPT = Limits(

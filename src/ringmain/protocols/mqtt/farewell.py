@@ -22,10 +22,13 @@ _DISCONNECT_REASONS = frozenset(
 
 
 def disconnected(body: bytes, level: int, connect: Connect | None) -> Closed:
-    """A client says goodbye; a violation where it may not say it so."""
+    """A client says goodbye; a violation where it may not say it so. With a reason that no client has it is gone all
+    the same, and hears nothing more.
+    """
     reason, found = packets.read_disconnect(body, level)
     if reason not in _DISCONNECT_REASONS:
-        raise ProtocolViolation(Reason.PROTOCOL_ERROR, f"reason 0x{reason:02x} in DISCONNECT", "MQTT-3.14.2-1")
+        detail = f"disconnected with reason 0x{reason:02x}, which no client has [MQTT-3.14.2-1]"
+        return Closed(Reason.PROTOCOL_ERROR, detail, by_peer=False, publish_will=True)
     expiry = found.get(Property.SESSION_EXPIRY)
     if expiry and not number_of(connect, Property.SESSION_EXPIRY, 0):
         raise ProtocolViolation(Reason.PROTOCOL_ERROR, "session expiry was 0 and may not be set", "MQTT-3.14.2.2.2")

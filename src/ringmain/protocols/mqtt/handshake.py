@@ -7,9 +7,6 @@ from ringmain.protocols.mqtt.packets import Connect
 from ringmain.protocols.mqtt.properties import Property, Value
 from ringmain.protocols.mqtt.reasons import ProtocolViolation, Reason
 
-CLIENT_ID_31_MAX = 23
-"""MQTT 3.1 §3.1: a client id has 1 to 23 characters there."""
-
 
 def check(connect: Connect, limits: Limits) -> None:
     """A violation where a CONNECT asks for what is not offered, or has no client id where it has to have one."""
@@ -22,8 +19,8 @@ def check(connect: Connect, limits: Limits) -> None:
         raise ProtocolViolation(Reason.QOS_NOT_SUPPORTED, f"will of QoS {will.qos}", "MQTT-3.2.2-12")
     if connect.level == 4 and not connect.client_id and not connect.clean_start:
         raise ProtocolViolation(Reason.CLIENT_IDENTIFIER_NOT_VALID, "empty client id", "MQTT-3.1.3-8")
-    if connect.level == 3 and not 0 < len(connect.client_id) <= CLIENT_ID_31_MAX:
-        raise ProtocolViolation(Reason.CLIENT_IDENTIFIER_NOT_VALID, "client id of 1 to 23 characters")
+    if connect.level == 3 and not connect.client_id:  # longer than 23 characters is taken, as everywhere today
+        raise ProtocolViolation(Reason.CLIENT_IDENTIFIER_NOT_VALID, "MQTT 3.1 has no empty client id")
 
 
 def number_of(connect: Connect | None, name: Property, default: int) -> int:

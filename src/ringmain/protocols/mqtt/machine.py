@@ -147,14 +147,14 @@ class ServerMachine:
         if kind == packets.AUTH:
             raise ProtocolViolation(Reason.PROTOCOL_ERROR, "AUTH without an authentication method", "MQTT-4.12.0-1")
         if flags != (2 if kind in _FLAGS_2 else 0) and not body.startswith(packets.OLD_NAME):
-            raise ProtocolViolation(Reason.MALFORMED_PACKET, f"flags {flags:#x} of packet type {kind}", "MQTT-2.1.3-1")
+            raise self._bad_flags(kind, flags)
         match kind:
             case packets.CONNECT:
                 self.level = self._publishes.level = 5 if body.startswith(packets.FIVE) else 4
                 self._confused = body.startswith(packets.CONFUSED_VERSIONS)
                 self._connect(packets.read_connect(body), events)
             case packets.PINGREQ:
-                packets.read_pingreq(body)
+                packets.read_ping(body)
                 self._out.append(answers.PINGRESP_BYTES)
             case packets.SUBSCRIBE:
                 self._subscribe(body, events)
@@ -163,12 +163,17 @@ class ServerMachine:
             case packets.PUBACK | packets.PUBREC | packets.PUBREL | packets.PUBCOMP:
                 self._acknowledged(kind, body, events)
             case packets.SUBACK | packets.UNSUBACK | packets.PINGRESP:
-                raise ProtocolViolation(Reason.PROTOCOL_ERROR, f"packet type {kind} from a client")
+                raise _answer_of_a_server(kind, body)
             case packets.DISCONNECT:
                 events.append(disconnected(body, self.level, self.connect))
                 self.phase = Phase.CLOSED
                 return False
         return True
+
+    def _bad_flags(self, kind: int, flags: int) -> ProtocolViolation:
+        is_odd = self.limits.flags_as_mosquitto and kind in (packets.PUBREL, packets.DISCONNECT)
+        reason = Reason.PROTOCOL_ERROR if is_odd else Reason.MALFORMED_PACKET
+        return ProtocolViolation(reason, f"flags {flags:#x} of packet type {kind}", "MQTT-2.1.3-1")
 
     def _subscribe(self, body: bytes, events: list[Event]) -> None:
         identifier, subscriptions, found = packets.read_subscribe(body, self.level)
@@ -233,6 +238,7 @@ class ServerMachine:
                 self.connect, self.limits, keep_alive_s, assigned_client_id, session_expiry_s, response_information
             )
         self._silence_s = keep_alive_s * KEEP_ALIVE_GRACE
+        session_present = session_present and self.connect.level > 3  # 3.1 has no word for it
         data = answers.write_connack(self.level, Reason.SUCCESS, found, session_present=session_present) or b""
         if len(data) > self._outgoing.packet_bytes_max:
             return [self._end(Reason.PACKET_TOO_LARGE, "the peer takes no packet as large as our CONNACK")]
@@ -362,3 +368,9 @@ class ServerMachine:
     def _may_answer(self, reason: Reason) -> bool:
         """Strangers that do not speak MQTT get no answer; a version we do not speak gets the 3.1.1 refusal."""
         return self.level == 5 or self.connect is not None or reason is Reason.UNSUPPORTED_PROTOCOL_VERSION
+
+
+def _answer_of_a_server(kind: int, body: bytes) -> ProtocolViolation:
+    if kind == packets.PINGRESP:
+        packets.read_ping(body)
+    return ProtocolViolation(Reason.PROTOCOL_ERROR, f"packet type {kind} from a client")

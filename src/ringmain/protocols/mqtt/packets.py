@@ -228,10 +228,10 @@ def read_acknowledgement(kind: int, body: bytes, level: int) -> tuple[int, int]:
     return identifier, reason
 
 
-def read_pingreq(body: bytes) -> None:
-    """PINGREQ has nothing in it (§3.12)."""
+def read_ping(body: bytes) -> None:
+    """PINGREQ and PINGRESP have nothing in them (§3.12, §3.13)."""
     if body:
-        raise Unreadable(f"{len(body)} bytes in a PINGREQ", "MQTT-3.12.1")
+        raise Unreadable(f"{len(body)} bytes in a PINGREQ or PINGRESP", "MQTT-3.12.1")
 
 
 def read_disconnect(body: bytes, level: int) -> tuple[int, Properties]:

@@ -22,9 +22,13 @@ def test_the_reasons_that_a_client_may_give(reason):
         closed = disconnected(bytes((reason,)), 5, connect())
         assert (closed.reason, closed.by_peer, closed.publish_will) == (Reason.SUCCESS, True, reason != 0)
         return
-    with pytest.raises(ProtocolViolation) as refused:
-        disconnected(bytes((reason,)), 5, connect())
-    assert refused.value.reason is Reason.PROTOCOL_ERROR
+    closed = disconnected(bytes((reason,)), 5, connect())
+    assert (closed.reason, closed.by_peer, closed.publish_will) == (Reason.PROTOCOL_ERROR, False, True)
+
+
+def test_a_server_reference_of_a_client_says_nothing():
+    closed = disconnected(b"\0\4\x1c\0\1p", 5, connect())
+    assert (closed.reason, closed.publish_will) == (Reason.SUCCESS, False)
 
 
 def test_a_session_that_was_to_end_may_not_be_kept_after_all():

@@ -29,7 +29,6 @@ def will(qos=0, *, retain=False):
         (connect(will=will(retain=True)), NOTHING_KEPT, Reason.RETAIN_NOT_SUPPORTED),
         (connect(4, "", clean=False), LIMITS, Reason.CLIENT_IDENTIFIER_NOT_VALID),
         (connect(3, ""), LIMITS, Reason.CLIENT_IDENTIFIER_NOT_VALID),
-        (connect(3, "c" * 24), LIMITS, Reason.CLIENT_IDENTIFIER_NOT_VALID),
     ],
 )
 def test_refused(asked, limits, reason):

@@ -597,3 +597,27 @@ class TestDrip:
             events += machine.receive(stream[at : at + 1], 0.0)
         assert [len(it.payloads[0]) for it in events] == [1_000_000]
         assert copied < 1.01 * len(stream)
+
+
+@pytest.mark.parametrize(("first", "as_mosquitto", "reason"), [
+    (0xE1, False, 0x81), (0xE1, True, 0x82), (0x63, False, 0x81), (0x63, True, 0x82), (0xA0, True, 0x81),
+])  # fmt: skip
+def test_reserved_flags_are_malformed_and_to_mosquitto_s_suites_an_error(connected, first, as_mosquitto, reason):
+    machine = connected(5, Limits(reason_strings=False, flags_as_mosquitto=as_mosquitto))
+    machine.receive(bytes((first, 2, 0, 1)), 0.0)
+    assert machine.data_to_send() == bytes((0xE0, 1, reason))
+
+
+def test_a_pingresp_with_something_in_it_is_left_without_a_word(connected):
+    machine = connected(5)
+    (closed,) = machine.receive(b"\xd0\x01\x00", 0.0)
+    assert closed.reason is Reason.MALFORMED_PACKET
+    assert machine.data_to_send() == b""
+
+
+@pytest.mark.parametrize(("asks", "says"), [(bytes.fromhex("100f00064d51497364700302003c000163"), 0), (CONNECT[4], 1)])
+def test_a_connack_of_3_1_has_no_word_for_a_session(asks, says):
+    machine = ServerMachine(Limits(), 0.0)
+    machine.receive(asks, 0.0)
+    machine.accept(0.0, session_present=True)
+    assert machine.data_to_send() == bytes((0x20, 2, says, 0))
