@@ -569,6 +569,8 @@ def test_no_local(join: Join) -> None:
     """[MQTT-3.8.3-3] [MQTT-3.8.3-4]"""
     both, other = join(), join()
     assert both.subscribe(("local", 0x04)) == [0]
+    both.say(0x32, text("local") + b"\0\7" + b"\0mine")
+    assert both.next() == (0x40, b"\0\7"), "somebody has subscribed: no 0x10"
     both.publish("local", b"mine")
     other.publish("local", b"other")
     assert both.message()[4] == b"other"
@@ -725,3 +727,25 @@ def test_a_refused_connect_hears_nothing_but_its_connack(port: int) -> None:
     heard = list(packets(said))
     assert [first for first, _ in heard] in ([], [CONNACK])
     assert all(body[1] in (0x01, 0x84) for _, body in heard)
+
+
+@pytest.mark.parametrize("qos", [0, 1, 2])
+def test_pubrec_comes_before_what_it_is_for(join: Join, qos: int) -> None:
+    """Figure 4.3: a publisher of QoS 2 that listens to itself hears its PUBREC first, then the message."""
+    both = join()
+    assert both.subscribe(("self", qos)) == [qos]
+    both.say(0x34, text("self") + b"\0\7" + b"\0mine")
+    assert both.next() == (0x50, b"\0\7")
+    assert both.message()[4] == b"mine"
+    both.say(0x62, b"\0\7")
+    assert both.next()[0] == 0x70
+
+
+def test_topics_may_be_as_long_and_as_deep_as_those_of_mosquitto(join: Join) -> None:
+    ear, says = join(), join()
+    for topic in ("x" * 60_000, "/" * 200):
+        assert ear.subscribe((topic, 0)) == [0]
+        says.publish(topic, b"far")
+        assert ear.message()[4] == b"far"
+    says.publish("/" * 201, b"too far")
+    assert says.next() == (DISCONNECT, b"\x81")

@@ -81,8 +81,8 @@ class DeviceWills:
         self._pipeline.uplink(
             Authenticated(who, "mqtt", [topic], [message.payload], [b""], content_types), _Nobody(self._pipeline.intake)
         )
-        route = who.routes.get(topic)
-        if route and not route.reason:
+        route = self._pipeline.route_of(who, topic)
+        if not route.reason:
             shown = canonical(principal.device.id, route.topic)
             self._broker.publish(principal.device.tenant, msgspec.structs.replace(message, topic=shown))
 

@@ -24,6 +24,13 @@ SUBSCRIPTIONS_MAX = 16
 CONSUMER_SUBSCRIPTIONS_MAX = 1_000
 """Of a back-end program, which may follow single devices."""
 
+FILTER_WEIGHT_MAX = 512 * 1024
+"""Of all filters of one connection together: their characters and, for each level, what it takes in the tree. A
+thousand usual ones have less than half of it; one filter may have 65,535 characters or 201 levels.
+"""
+
+LEVEL_WEIGHT = 32
+
 
 class Filters:
     """Of one connection. Whoever it is, is one of three: a device with its access, another client with its access, or
@@ -36,6 +43,7 @@ class Filters:
         self.claimant: Claimant | None = None
         self._limits = limits
         self._listens: dict[str, tuple[tuple[str, ...], int]] = {}
+        self._weight = 0
 
     def __len__(self) -> int:
         return len(self._listens)
@@ -43,6 +51,7 @@ class Filters:
     def restore(self, held: Mapping[str, Held]) -> None:
         """What its session had before."""
         self._listens = {each.asked: (self._notices(each.asked), min(each.qos, 1)) for each in held.values()}
+        self._weight = sum(map(_weight, self._listens))
 
     def decide(self, subscription: Subscription, number: int) -> Held | Reason:
         """What is granted of one filter, or why it is not. `number` is its subscription identifier."""
@@ -56,7 +65,9 @@ class Filters:
         if isinstance(grant, Reason):
             return grant
         count_max = SUBSCRIPTIONS_MAX if self.device or self.claimant else CONSUMER_SUBSCRIPTIONS_MAX
-        if len(self._listens) >= count_max and subscription.filter not in self._listens:
+        if subscription.filter not in self._listens and (
+            len(self._listens) >= count_max or self._weight + _weight(subscription.filter) > FILTER_WEIGHT_MAX
+        ):
             return Reason.QUOTA_EXCEEDED
         return Held(
             subscription.filter,
@@ -73,12 +84,20 @@ class Filters:
     def add(self, held: Held) -> tuple[str, ...]:
         """It was granted; the notices that come with it."""
         notices = self._notices(held.asked)
+        if held.asked not in self._listens:
+            self._weight += _weight(held.asked)
         self._listens[held.asked] = (notices, min(held.qos, 1))
         return notices
 
     def drop(self, patterns: Iterable[str]) -> list[bool]:
         """These are heard no more; which of them were."""
-        return [self._listens.pop(pattern, None) is not None for pattern in patterns]
+        return [self._drop(pattern) for pattern in patterns]
+
+    def _drop(self, pattern: str) -> bool:
+        if self._listens.pop(pattern, None) is None:
+            return False
+        self._weight -= _weight(pattern)
+        return True
 
     @property
     def notices(self) -> list[str]:
@@ -102,3 +121,7 @@ class Filters:
         if self.device:
             return grants(self.device, pattern)
         return self.claimant.grants(pattern) if self.claimant else ()
+
+
+def _weight(pattern: str) -> int:
+    return len(pattern) + LEVEL_WEIGHT * (pattern.count("/") + 1)

@@ -47,8 +47,8 @@ class MqttUplink:
             return
         device_id = who.principal.device.id
         for place, topic in enumerate(event.topics):
-            route = who.routes.get(topic)
-            if route is None or route.reason:
+            route = pipeline.route_of(who, topic)
+            if route.reason:
                 continue
             first, found = _of(event, place)
             self._broadcast(session, canonical(device_id, route.topic), event.payloads[place], first, found)

@@ -28,6 +28,9 @@ BEYOND = frozenset({Purpose.CHUNKS, Purpose.REPORT, Purpose.CLAIMS})
 TOPICS_REMEMBERED = 256
 """Routes remembered for one sign-in."""
 
+REMEMBERED_BYTES_MAX = SHOWN_MAX = 256
+"""Of such a topic, and characters of one in a notice: nearly all are shorter, and one may have 65,535."""
+
 
 class SignedIn:
     """A principal with what it needs for every batch: its lane, and the routes it has used."""
@@ -161,7 +164,7 @@ class Pipeline:
         start, end = 0, len(topics)
         while start < end:
             topic = topics[start]
-            to = who.routes.get(topic) or self._learn(who, topic)
+            to = who.routes.get(topic) or self.route_of(who, topic)
             if not start and topics.count(topic) == end:
                 yield Routed(who, door, to, messages.payloads, messages.identifiers, types)
                 return
@@ -172,10 +175,16 @@ class Pipeline:
             yield Routed(who, door, to, payloads, identifiers, types[start:stop] if types else None)
             start = stop
 
-    def _learn(self, who: SignedIn, topic: bytes) -> Route:
+    def route_of(self, who: SignedIn, topic: bytes) -> Route:
+        """The route of a topic for one that is signed in, remembered."""
+        found = who.routes.get(topic)
+        if found:
+            return found
+        found = self.route(who.principal, topic)
         if len(who.routes) >= TOPICS_REMEMBERED:
             who.routes.clear()
-        found = who.routes[topic] = self.route(who.principal, topic)
+        if len(topic) <= REMEMBERED_BYTES_MAX:
+            who.routes[topic] = found
         who.speaks = who.speaks or found.purpose is Purpose.TREE
         return found
 
@@ -192,41 +201,28 @@ class Pipeline:
         return found
 
     def _translate(self, routed: Routed) -> Translated:
-        who, to, payloads = routed.who, routed.to, routed.payloads
+        who, to, payloads, door = routed.who, routed.to, routed.payloads, routed.door
+        batch, device = self.intake.batch(), routed.who.principal.device
         if to.purpose is Purpose.TELEMETRY:
+            types, spelling = routed.content_types, to.spelling
             dead = self._translator.translate(
-                self.intake.batch(),
-                who.lane,
-                who.principal.device,
-                payloads,
-                routed.door,
-                to.topic,
-                spelling=to.spelling,
-                content_types=routed.content_types,
+                batch, who.lane, device, payloads, door, to.topic, spelling=spelling, content_types=types
             )
             return self._told(routed, dead)
         if to.purpose is Purpose.DECODED and (decoder := self._decoder_of(who.principal)) and self._decoded:
-            batch, device = self.intake.batch(), who.principal.device
-            return self._told(
-                routed, self._decoded.translate(batch, who.lane, device, payloads, routed.door, to.topic, decoder)
-            )
+            dead = self._decoded.translate(batch, who.lane, device, payloads, door, to.topic, decoder)
+            return self._told(routed, dead)
         if to.purpose in self._translators:
-            translator, device = self._translators[to.purpose], who.principal.device
-            return self._told(
-                routed, translator.translate(self.intake.batch(), device, payloads, routed.door, to.topic)
-            )
+            return self._told(routed, self._translators[to.purpose].translate(batch, device, payloads, door, to.topic))
         if to.purpose is Purpose.SPARKPLUG and self._sparkplug:
-            batch = self.intake.batch()
-            return self._told(routed, self._sparkplug.translate(batch, who.principal, payloads, routed.door, to.topic))
-        if to.purpose is Purpose.TREE:
-            self.intake.batch().messages += len(payloads)
-            return Translated(routed.identifiers)
-        if to.purpose is Purpose.STATUS:
-            self.intake.batch().messages += len(payloads)
-            self._on_status(who.device, payloads[-1])
+            return self._told(routed, self._sparkplug.translate(batch, who.principal, payloads, door, to.topic))
+        if to.purpose in (Purpose.TREE, Purpose.STATUS):
+            batch.messages += len(payloads)
+            if to.purpose is Purpose.STATUS:
+                self._on_status(who.device, payloads[-1])
             return Translated(routed.identifiers)
         self.reject(who.device, to.reason, len(payloads))
-        self._tell(who.device, to, to.reason, f"topic {to.topic}", len(payloads), kept="not at all")
+        self._tell(who.device, to, to.reason, f"topic {to.topic[:SHOWN_MAX]}", len(payloads), kept="not at all")
         return Translated(routed.identifiers, to.reason)
 
     def _decoder_of(self, principal: Principal) -> Decoder | None:
@@ -246,5 +242,5 @@ class Pipeline:
 
     def _tell(self, device: DeviceKey, to: Route, reason: str, detail: str, count: int, *, kept: str) -> None:
         """MQTT 3.1.1 has no words for a refusal, so a device that wants to know listens to `errors`."""
-        notice = {"reason": reason, "detail": detail, "topic": to.topic, "messages": count, "kept": kept}
+        notice = {"reason": reason, "detail": detail, "topic": to.topic[:SHOWN_MAX], "messages": count, "kept": kept}
         self.connections.notify(device, "errors", msgspec.json.encode(notice))

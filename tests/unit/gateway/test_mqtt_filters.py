@@ -5,7 +5,12 @@ import pytest
 
 from ringmain.gateway.broker.access import ConsumerAccess, OpenAccess
 from ringmain.gateway.broker.subscriptions import Held
-from ringmain.gateway.mqtt_filters import CONSUMER_SUBSCRIPTIONS_MAX, SUBSCRIPTIONS_MAX, Filters
+from ringmain.gateway.mqtt_filters import (
+    CONSUMER_SUBSCRIPTIONS_MAX,
+    FILTER_WEIGHT_MAX,
+    SUBSCRIPTIONS_MAX,
+    Filters,
+)
 from ringmain.model.device import GENERIC_PROFILE, Device, LifecycleState
 from ringmain.ports.credentials import Role
 from ringmain.protocols.mqtt.events import NOTHING_KEPT, Limits
@@ -65,6 +70,21 @@ def test_there_is_a_limit_but_one_that_is_there_may_change(more, count_max):
     assert made.decide(Subscription("t/0", 1), 0).qos == 1
     assert made.drop(["t/0", "t/0", "x"]) == [True, False, False]
     assert isinstance(made.decide(Subscription("one/more", 0), 0), Held)
+
+
+def test_long_and_deep_filters_are_limited_all_together():
+    made, long, deep = filters(), ["x" * 60_000 + str(n) for n in range(9)], ["/" * 200 + str(n) for n in range(200)]
+    for many in (long, deep):
+        decided = [made.decide(Subscription(each, 0), 0) for each in many[:1]]
+        while isinstance(decided[-1], Held):
+            made.add(decided[-1])
+            decided.append(made.decide(Subscription(many[len(decided)], 0), 0))
+        assert decided[-1] is Reason.QUOTA_EXCEEDED
+        assert len(made) == len(decided) - 1 == FILTER_WEIGHT_MAX // (len(many[0]) + 32 * (many[0].count("/") + 1))
+        made.add(made.decide(Subscription(many[0], 1), 0))
+        assert isinstance(made.decide(Subscription(many[0], 0), 0), Held)
+        made.drop(many)
+        assert made._weight == 0
 
 
 def test_what_is_granted_is_what_was_asked_within_what_is_offered():

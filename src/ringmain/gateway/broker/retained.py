@@ -11,6 +11,9 @@ RETAINED_MAX = 100_000
 RETAINED_BYTES_MAX = 64 * 1024 * 1024
 """Payloads of one tenant's retained messages together: they are in memory, and a platform has many tenants."""
 
+LEVELS_MAX = 400_000
+"""Nodes of the tree, each some 400 bytes: topics may have 200 levels of their own."""
+
 
 class _Node:
     __slots__ = ("below", "message")
@@ -25,19 +28,26 @@ class Retained:
 
     def __init__(self) -> None:
         self._root = _Node()
-        self.count = self.bytes = 0
+        self.count = self.bytes = self.levels = 0
 
     def takes(self, message: Message) -> bool:
         """Whether there is room for it, in place of the one before."""
         known = self.get(message.topic)
         size = self.bytes - (len(known.payload) if known else 0) + len(message.payload)
-        return size <= RETAINED_BYTES_MAX and (known is not None or self.count < RETAINED_MAX)
+        if known is not None:
+            return size <= RETAINED_BYTES_MAX
+        levels = self.levels + message.topic.count("/") + 1
+        return size <= RETAINED_BYTES_MAX and self.count < RETAINED_MAX and levels <= LEVELS_MAX
 
     def put(self, message: Message) -> None:
         """Keep it, in place of the one before."""
         node = self._root
         for level in message.topic.split("/"):
-            node = node.below.setdefault(level, _Node())
+            below = node.below.get(level)
+            if below is None:
+                below = node.below[level] = _Node()
+                self.levels += 1
+            node = below
         self.count += node.message is None
         self.bytes += len(message.payload) - (len(node.message.payload) if node.message else 0)
         node.message = message
@@ -67,6 +77,7 @@ class Retained:
             if node.below or node.message:
                 break
             del parent.below[level]
+            self.levels -= 1
         return True
 
     def match(self, pattern: str) -> list[Message]:

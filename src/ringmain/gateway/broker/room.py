@@ -8,7 +8,7 @@ take the others' memory.
 """
 
 WAITING_OVERHEAD = 512
-"""What a message takes beside its payload: objects, its place in a queue, its record's key."""
+"""What a message takes beside its topic and payload: objects, its place in a queue, its record's key."""
 
 
 class Room:
@@ -25,8 +25,12 @@ class Room:
 
     def take(self, waiting: Waiting) -> None:
         """A message waits."""
-        self.bytes += WAITING_OVERHEAD + len(waiting.message.payload)
+        self.bytes += _size(waiting)
 
     def give(self, waiting: Waiting) -> None:
         """It does not wait any more."""
-        self.bytes -= WAITING_OVERHEAD + len(waiting.message.payload)
+        self.bytes -= _size(waiting)
+
+
+def _size(waiting: Waiting) -> int:
+    return WAITING_OVERHEAD + len(waiting.message.topic) + len(waiting.message.payload)

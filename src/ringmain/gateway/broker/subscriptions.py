@@ -12,6 +12,9 @@ import msgspec
 MATCHES_REMEMBERED = 4_096
 """Topics whose subscribers are remembered; when full it starts over."""
 
+REMEMBERED_LENGTH_MAX = 256
+"""Characters of such a topic: nearly all are shorter, and one may have 65,535."""
+
 
 class Subscriber(Protocol):
     """Who subscribes, compared by identity."""
@@ -57,8 +60,9 @@ class _Group(Generic[S]):
     def next(self) -> tuple[S, Held]:
         """Who gets the next message: one that is online, if there is one."""
         order = list(self.members.items())
-        self.turn = (self.turn + 1) % len(order)
-        order = order[self.turn :] + order[: self.turn]
+        turn = self.turn % len(order)
+        self.turn = turn + 1
+        order = order[turn:] + order[:turn]
         return next((each for each in order if each[0].online), order[0])
 
 
@@ -129,7 +133,9 @@ class Subscriptions(Generic[S]):
                 self._remembered.clear()
             nodes = list(_walk(self._root, topic.split("/"), hidden=topic.startswith("$")))
             holders = [(who, held) for node in nodes for (who, _), held in node.holders.items()]
-            known = self._remembered[topic] = holders, [group for node in nodes for group in node.groups.values()]
+            known = holders, [group for node in nodes for group in node.groups.values()]
+            if len(topic) <= REMEMBERED_LENGTH_MAX:
+                self._remembered[topic] = known
         holders, groups = known
         return [*holders, *(group.next() for group in groups)] if groups else holders
 

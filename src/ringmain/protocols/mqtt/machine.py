@@ -50,6 +50,9 @@ KEEP_ALIVE_GRACE = 1.5
 _FLAGS_2 = (packets.PUBREL, packets.SUBSCRIBE, packets.UNSUBSCRIBE)
 """Packet types whose flags are 0010 (Table 2-2); those of all others but PUBLISH are 0000."""
 
+_DUP = 8
+"""MQTT 3.1 marks a repeated PUBREL, SUBSCRIBE or UNSUBSCRIBE with it, as a PUBLISH (§2.1 there)."""
+
 
 class ServerMachine:
     """One connection."""
@@ -146,7 +149,7 @@ class ServerMachine:
             raise ProtocolViolation(Reason.PROTOCOL_ERROR, f"packet type {kind} from a client")
         if kind == packets.AUTH:
             raise ProtocolViolation(Reason.PROTOCOL_ERROR, "AUTH without an authentication method", "MQTT-4.12.0-1")
-        if flags != (2 if kind in _FLAGS_2 else 0) and not body.startswith(packets.OLD_NAME):
+        if not self._are_flags_of(kind, flags) and not body.startswith(packets.OLD_NAME):
             raise self._bad_flags(kind, flags)
         match kind:
             case packets.CONNECT:
@@ -169,6 +172,11 @@ class ServerMachine:
                 self.phase = Phase.CLOSED
                 return False
         return True
+
+    def _are_flags_of(self, kind: int, flags: int) -> bool:
+        if kind not in _FLAGS_2:
+            return not flags
+        return flags == 2 or (flags == 2 | _DUP and self.connect is not None and self.connect.level < 4)
 
     def _bad_flags(self, kind: int, flags: int) -> ProtocolViolation:
         is_odd = self.limits.flags_as_mosquitto and kind in (packets.PUBREL, packets.DISCONNECT)

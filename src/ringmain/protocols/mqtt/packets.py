@@ -14,7 +14,7 @@ from ringmain.protocols.mqtt.reasons import ProtocolViolation, Reason, Unreadabl
 from ringmain.protocols.mqtt.topics import topic_filter, topic_name
 from ringmain.protocols.mqtt.wire import Cursor, utf8
 
-FILTERS_MAX = 32
+FILTERS_MAX = 1_000
 """Filters in one SUBSCRIBE; a device's own tree has a handful."""
 
 CONNECT, CONNACK, PUBLISH, PUBACK = 1, 2, 3, 4
@@ -122,7 +122,10 @@ def _head(cursor: Cursor) -> tuple[int, int, int]:
 def _will(cursor: Cursor, level: int, qos: int, *, retain: bool) -> Will:
     found = properties.decode(cursor, properties.IN_WILL) if level == 5 else properties.NONE
     _response_topic(found)
-    topic, payload = topic_name(cursor.binary()), cursor.binary()
+    raw, payload = cursor.binary(), cursor.binary()
+    if not raw:
+        raise ProtocolViolation(Reason.PROTOCOL_ERROR, "empty will topic", "MQTT-4.7.3-1")
+    topic = topic_name(raw)
     delay_s = found.get(Property.WILL_DELAY, 0)
     if Property.WILL_DELAY in found:
         found = {name: value for name, value in found.items() if name is not Property.WILL_DELAY}

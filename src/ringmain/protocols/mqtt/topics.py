@@ -3,19 +3,22 @@
 from ringmain.protocols.mqtt.reasons import ProtocolViolation, Reason
 from ringmain.protocols.mqtt.wire import utf8
 
-TOPIC_BYTES_MAX = 256
-"""The device tree needs far less; AWS IoT takes 256 too."""
-
-TOPIC_LEVELS_MAX = 8
-"""AWS IoT takes 8 levels; a deeper tree is a mistake or an attack on the matcher."""
+TOPIC_SLASHES_MAX = 200
+"""mosquitto takes 200 too; a deeper tree is a mistake or an attack on the matcher. In bytes a topic is limited by the
+two of its length, 65,535 (§1.5.4).
+"""
 
 
 def topic_name(raw: bytes) -> str:
-    """A topic name a client may publish on. MALFORMED_PACKET for wildcards, TOPIC_NAME_INVALID beyond our limits."""
+    """A topic name a client may publish on. MALFORMED_PACKET for wildcards and beyond our limit, TOPIC_NAME_INVALID for
+    none at all.
+    """
     name = utf8(raw)
     if "+" in name or "#" in name:
         raise ProtocolViolation(Reason.MALFORMED_PACKET, "a topic name holds a wildcard", "MQTT-3.3.2-2")
-    _limits(raw, name, Reason.TOPIC_NAME_INVALID)
+    if not raw:
+        raise ProtocolViolation(Reason.TOPIC_NAME_INVALID, "empty topic", "MQTT-4.7.3-1")
+    _limit(name)
     return name
 
 
@@ -24,7 +27,7 @@ def topic_filter(raw: bytes) -> str:
     text = utf8(raw)
     if not raw:
         raise ProtocolViolation(Reason.MALFORMED_PACKET, "empty topic filter", "MQTT-4.7.3-1")
-    _limits(raw, text, Reason.TOPIC_FILTER_INVALID)
+    _limit(text)
     levels = text.split("/")
     for place, level in enumerate(levels):
         misplaced = "#" in level and (level != "#" or place != len(levels) - 1)
@@ -33,13 +36,9 @@ def topic_filter(raw: bytes) -> str:
     return text
 
 
-def _limits(raw: bytes, text: str, reason: Reason) -> None:
-    if not raw:
-        raise ProtocolViolation(reason, "empty topic", "MQTT-4.7.3-1")
-    if len(raw) > TOPIC_BYTES_MAX:
-        raise ProtocolViolation(reason, f"topic of {len(raw)} bytes, the limit is {TOPIC_BYTES_MAX}")
-    if text.count("/") >= TOPIC_LEVELS_MAX:
-        raise ProtocolViolation(reason, f"topic of more than {TOPIC_LEVELS_MAX} levels")
+def _limit(text: str) -> None:
+    if text.count("/") > TOPIC_SLASHES_MAX:
+        raise ProtocolViolation(Reason.MALFORMED_PACKET, f"topic of more than {TOPIC_SLASHES_MAX} slashes")
 
 
 def shared_filter(pattern: str) -> tuple[str, str]:

@@ -13,8 +13,7 @@ NAMESPACE = "spBv1.0"
 """[topics-namespace] Of payloads B, in every version since 2.0."""
 
 ID_LENGTH_MAX = 128
-"""Characters of one id: the specification has no limit, and three of them fit a topic of the door's 256 bytes only
-where they are far shorter."""
+"""Characters of one id: the specification has no limit, and names of places and machines are far shorter."""
 
 _RESERVED = frozenset("/+#\0")
 

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ringmain.gateway.broker import retained
 from ringmain.gateway.broker.message import Message
 from ringmain.gateway.broker.retained import Retained
 from ringmain.protocols.mqtt.topics import matches
@@ -43,6 +44,7 @@ def test_like_a_dictionary(steps, pattern):
         else:
             assert kept.remove(topic) is (plain.pop(topic, None) is not None)
     assert kept.count == len(plain)
+    assert kept.levels == len({tuple(topic.split("/")[:n]) for topic in plain for n in range(1, topic.count("/") + 2)})
     assert kept.match(pattern) == sorted(
         (it for topic, it in plain.items() if matches(pattern, topic)), key=lambda it: it.topic
     )
@@ -51,3 +53,15 @@ def test_like_a_dictionary(steps, pattern):
     for topic in plain:
         kept.remove(topic)
     assert kept._root.below == {}
+
+
+def test_a_tree_has_so_many_levels_and_no_more(monkeypatch):
+    monkeypatch.setattr(retained, "LEVELS_MAX", 5)
+    kept = Retained()
+    for topic in ("a/b/c", "d/e"):
+        assert kept.takes(Message(topic, b"x"))
+        kept.put(Message(topic, b"x"))
+    assert not kept.takes(Message("f", b"x"))
+    assert kept.takes(Message("a/b/c", b"y"))
+    kept.remove("d/e")
+    assert kept.takes(Message("f/g", b"x"))

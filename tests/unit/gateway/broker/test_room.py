@@ -14,7 +14,7 @@ def waiting(size: int) -> Waiting:
 
 
 def test_it_is_full_at_its_bound_and_not_before():
-    room = Room(2 * WAITING_OVERHEAD + 10)
+    room = Room(2 * WAITING_OVERHEAD + 10 + 2 * len("t"))
     room.take(waiting(5))
     room.take(waiting(4))
     assert not room.is_full

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from ringmain.gateway.broker.subscriptions import MATCHES_REMEMBERED, Held, Subscriptions
+from ringmain.gateway.broker.subscriptions import MATCHES_REMEMBERED, REMEMBERED_LENGTH_MAX, Held, Subscriptions
 from ringmain.protocols.mqtt.topics import matches
 
 LEVELS = ["a", "b", "", "$a", "aa"]
@@ -175,3 +175,20 @@ class TestShared:
 )  # fmt: skip
 def test_the_subscribers_own_name(under, shown, topic, name):
     assert Held("x", "x", 0, under=under, shown=shown).name_of(topic) == name
+
+
+def test_a_group_begins_with_who_came_first_and_goes_on_in_turn():
+    tree, members = Subscriptions(), [Who(name) for name in "abc"]
+    for who in members:
+        tree.add(who, Held("$share/g/t", "t", 0, group="g"))
+    assert "".join(who.name for _ in range(5) for who, _ in tree.match("t")) == "abcab"
+    tree.remove(members[2], Held("$share/g/t", "t", 0, group="g"))
+    assert sorted(who.name for _ in range(2) for who, _ in tree.match("t")) == ["a", "b"]
+
+
+def test_very_long_topics_are_not_remembered():
+    tree = Subscriptions()
+    tree.add(Who("w"), Held("#", "#", 0))
+    for length in (REMEMBERED_LENGTH_MAX, REMEMBERED_LENGTH_MAX + 1):
+        assert len(tree.match("x" * length)) == 1
+    assert len(tree._remembered) == 1

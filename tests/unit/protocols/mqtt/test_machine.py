@@ -621,3 +621,13 @@ def test_a_connack_of_3_1_has_no_word_for_a_session(asks, says):
     machine.receive(asks, 0.0)
     machine.accept(0.0, session_present=True)
     assert machine.data_to_send() == bytes((0x20, 2, says, 0))
+
+
+def test_3_1_marks_what_it_says_again(connected):
+    machine = connected(connect=bytes.fromhex("100f00064d51497364700302003c000163"))
+    machine.receive(bytes.fromhex("6a020001"), 0.0)
+    assert machine.data_to_send() == bytes.fromhex("70020001")
+    (asked,) = machine.receive(bytes.fromhex("8a060001000161" + "00"), 0.0)
+    assert asked.subscriptions[0].filter == "a"
+    (closed,) = machine.receive(bytes.fromhex("c800"), 0.0)
+    assert closed.reason is Reason.MALFORMED_PACKET

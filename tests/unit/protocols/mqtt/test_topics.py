@@ -10,18 +10,26 @@ from ringmain.protocols.mqtt.reasons import ProtocolViolation, Reason
 from ringmain.protocols.mqtt.topics import matches, shared_filter, topic_filter, topic_name
 
 
-@pytest.mark.parametrize("bad", ["a#", "#/a", "a/#/b", "a+", "+a/b", "a/b+", "##", "a/" * 8 + "b"])
+@pytest.mark.parametrize("bad", ["a#", "#/a", "a/#/b", "a+", "+a/b", "a/b+", "##"])
 def test_filters_that_are_not_well_formed(bad):
     with pytest.raises(ProtocolViolation) as refused:
         topic_filter(bad.encode())
     assert refused.value.reason is Reason.TOPIC_FILTER_INVALID
 
 
-@pytest.mark.parametrize("bad", ["", "a" * 257, "a/" * 8 + "b"])
-def test_names_that_are_beyond_our_limits(bad):
+def test_an_empty_name():
     with pytest.raises(ProtocolViolation) as refused:
-        topic_name(bad.encode())
+        topic_name(b"")
     assert refused.value.reason is Reason.TOPIC_NAME_INVALID
+
+
+@pytest.mark.parametrize("read", [topic_name, topic_filter])
+def test_names_that_are_beyond_our_limits(read):
+    for name in ("/" * 200, "a/" * 200 + "b", "a" * 65_535):
+        assert read(name.encode()) == name
+    with pytest.raises(ProtocolViolation) as refused:
+        read(b"/" * 201)
+    assert refused.value.reason is Reason.MALFORMED_PACKET
 
 
 @pytest.mark.parametrize("bad", ["a/+", "#", "a+", "#/a"])
