@@ -137,7 +137,7 @@ class Platform(Lifetime):
     async def serve(self, house: House, tasks: asyncio.TaskGroup):
         running = [tasks.create_task(work, name=name) for name, work in house.work()]
         door = house.mqtt_door(tasks)
-        running.append(tasks.create_task(house.release_left_behind(), name="left-behind"))
+        running.append(tasks.create_task(house.quarantine.release_left_behind(), name="left-behind"))
         return running, door, await asyncio.get_running_loop().create_server(door.protocol, port=PORT)
 
     @property
@@ -161,13 +161,14 @@ class Platform(Lifetime):
             await house.lifecycle.import_csv(DEFAULT_TENANT, f"id,profile,token\n{edge[0]},gateway,{edge[1]}\n")
             gateway = await house.registry.device(DEFAULT_TENANT, DeviceId(edge[0]))
             await house.gateways.service.delegate(gateway, behind)
-        await house.documents.put_tariff(DEFAULT_TENANT, read_tariff(TARIFF, "flat.toml"))
+        documents = house.metering.documents
+        await documents.put_tariff(DEFAULT_TENANT, read_tariff(TARIFF, "flat.toml"))
         for it in meters:
             point = f"home-{it.name}"
             link = Installation(device=it.name, channel="energy_wh", from_=datetime(2025, 1, 1, tzinfo=UTC))
-            await house.documents.put_usage_point(DEFAULT_TENANT, UsagePoint(id=point, site="main"))
-            await house.documents.put_installations(DEFAULT_TENANT, Installations(usage_point=point, links=(link,)))
-            await house.documents.put_account(DEFAULT_TENANT, Account(id=it.name, usage_point=point, tariff="flat"))
+            await documents.put_usage_point(DEFAULT_TENANT, UsagePoint(id=point, site="main"))
+            await documents.put_installations(DEFAULT_TENANT, Installations(usage_point=point, links=(link,)))
+            await documents.put_account(DEFAULT_TENANT, Account(id=it.name, usage_point=point, tariff="flat"))
 
     async def activate(self, house: House, name: str) -> bool:
         """Make a provisioned device active; whether it is."""
@@ -222,9 +223,9 @@ class Platform(Lifetime):
     async def _check_bill(self, oracle, name) -> None:
         """The bill as it is issued, twice: it is the same one, and its energy is what was acknowledged."""
         house = self.house
-        bill = await house.billing.preview(DEFAULT_TENANT, name, *BILLED)
-        first = await house.billing.issue(DEFAULT_TENANT, name, *BILLED)
-        second = await house.billing.issue(DEFAULT_TENANT, name, *BILLED)
+        bill = await house.metering.billing.preview(DEFAULT_TENANT, name, *BILLED)
+        first = await house.metering.billing.issue(DEFAULT_TENANT, name, *BILLED)
+        second = await house.metering.billing.issue(DEFAULT_TENANT, name, *BILLED)
         require(first == second and first.body == bill.body, f"{name}: two bills of the same readings differ")
         owed = Decimal(oracle.energy_wh(name)) / 1000
         require(bill.energy_kwh == owed, f"{name}: billed {bill.energy_kwh} kWh, acknowledged {owed} kWh")

@@ -63,10 +63,7 @@ class Endpoint(asyncio.Transport):
         self._inbox: deque[Segment] = deque()
         self._timer: asyncio.TimerHandle | None = None
         self._reading = True
-        self._closing = False
-        self._gone = False
-        self._muted = self._severed = False
-        self._writing_paused = False
+        self._closing = self._gone = self._muted = self._severed = self._writing_paused = False
         self._unread = 0
         self._high_water = HIGH_WATER_BYTES
         host.endpoints[self] = None
@@ -91,6 +88,10 @@ class Endpoint(asyncio.Transport):
 
     def is_closing(self) -> bool:
         return self._closing
+
+    def can_write_eof(self) -> bool:
+        """There is no half of it that could be closed."""
+        return False
 
     def is_reading(self) -> bool:
         return self._reading and not self._closing

@@ -19,6 +19,11 @@ WRITE_BUFFER_BYTES_MAX = 256 * 1024
 CLOSE_DEADLINE_S = 5.0
 """For a peer to take our last bytes. One that does not read would keep its closed socket open for ever."""
 
+LINGER_S = 1.0
+"""For a peer to read our last words and close, too. Had we closed at once, what it sends meanwhile would be answered
+with a reset, and that takes our last words from it where it has not read them yet.
+"""
+
 EXCUSED_S = 1.0
 """While it is we who do not listen, the peer's silence is looked at again after this time."""
 
@@ -57,6 +62,7 @@ class StreamDriver(asyncio.Protocol, Generic[EventT]):
         self._transport: asyncio.Transport | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._last_call: asyncio.TimerHandle | None = None
+        self._linger: asyncio.TimerHandle | None = None
         self._holds: dict[str, bool] = {}
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -69,6 +75,8 @@ class StreamDriver(asyncio.Protocol, Generic[EventT]):
 
     def data_received(self, data: bytes) -> None:
         """asyncio: bytes."""
+        if self._last_call:
+            return  # we are done; it has not read that yet
         events = self.machine.receive(data, self._loop.time())
         if events:
             self._owner(self, events)
@@ -77,7 +85,7 @@ class StreamDriver(asyncio.Protocol, Generic[EventT]):
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio names it
         """asyncio: the socket is gone."""
         self._transport = None
-        for timer in (self._timer, self._last_call):
+        for timer in (self._timer, self._linger, self._last_call):
             if timer:
                 timer.cancel()
         events = self.machine.lost()
@@ -104,7 +112,7 @@ class StreamDriver(asyncio.Protocol, Generic[EventT]):
         deadline does not pass meanwhile.
         """
         self._holds[reason] = excuses
-        if self._transport and self._transport.is_reading():
+        if self._transport and not self._last_call and self._transport.is_reading():
             self._transport.pause_reading()
 
     def release(self, reason: str) -> None:
@@ -114,11 +122,18 @@ class StreamDriver(asyncio.Protocol, Generic[EventT]):
             self._transport.resume_reading()
 
     def close(self) -> None:
-        """Send what is left and close, at the latest after `CLOSE_DEADLINE_S`."""
+        """Send what is left and close, at the latest after `CLOSE_DEADLINE_S`; nothing more is heard."""
         self.flush()
-        if self._transport and not self._last_call:
-            self._last_call = self._loop.call_later(CLOSE_DEADLINE_S, self.abort)
-            self._transport.close()
+        transport = self._transport
+        if not transport or self._last_call:
+            return
+        self._last_call = self._loop.call_later(CLOSE_DEADLINE_S, self.abort)
+        if transport.is_closing() or not transport.can_write_eof():  # TLS has no half that could be closed
+            transport.close()
+            return
+        transport.write_eof()
+        transport.resume_reading()
+        self._linger = self._loop.call_later(LINGER_S, transport.close)
 
     def abort(self) -> None:
         """Close at once; what was not sent is gone."""

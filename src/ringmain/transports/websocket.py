@@ -79,6 +79,10 @@ class WebSocketTransport(asyncio.Transport):
         """Whether it is closed, or will be as soon as all is sent."""
         return self._closing
 
+    def can_write_eof(self) -> bool:
+        """There is no half of it that could be closed."""
+        return False
+
     def is_reading(self) -> bool:
         """Whether what comes is handed on."""
         return self._may_read.is_set() and not self._closing

@@ -104,6 +104,9 @@ class FakeTransport(asyncio.Transport):
     def is_closing(self):
         return self.closing
 
+    def can_write_eof(self):
+        return False
+
     def close(self):
         if not self.closing:
             self.closing = True

@@ -1,6 +1,7 @@
 """The driver of byte streams, over real sockets of both event loops and with a transport that misbehaves."""
 
 import asyncio
+import socket
 
 import pytest
 import uvloop
@@ -85,7 +86,8 @@ async def conversation():
     assert await reader.readexactly(4) == b"held"
     writer.write(b"bye!")
     assert await reader.read() == b"bye!"
-    await asyncio.sleep(0.01)
+    writer.close()
+    await asyncio.sleep(0.05)
     assert not driver.is_open
     assert owner.heard == ["end", "lost"]
     driver.hold("log")
@@ -93,7 +95,6 @@ async def conversation():
     driver.flush()
     driver.close()
     driver.abort()
-    writer.close()
     server.close()
 
 
@@ -103,6 +104,53 @@ async def test_over_asyncio():
 
 def test_over_uvloop():
     uvloop.run(conversation())
+
+
+async def last_words():
+    """What it still says when it has not heard yet that we are done must not cost it our last words."""
+    owner = Owner()
+    server, address = await listening(owner)
+    loop = asyncio.get_running_loop()
+    with socket.create_connection(address) as peer:
+        peer.setblocking(False)
+        await loop.sock_sendall(peer, b"bye!")
+        await asyncio.sleep(0.05)
+        (driver,) = owner.drivers
+        assert owner.heard == ["end"]
+        driver.hold("log")
+        for _ in range(10):
+            await loop.sock_sendall(peer, b"more")
+            await asyncio.sleep(0.005)
+        assert await loop.sock_recv(peer, 100) == b"bye!"
+        assert await loop.sock_recv(peer, 100) == b""
+        assert owner.heard == ["end"], "nothing more is heard"
+        assert driver.is_open
+    await asyncio.sleep(0.05)
+    assert not driver.is_open
+    server.close()
+
+
+async def test_last_words_over_asyncio():
+    await last_words()
+
+
+def test_last_words_over_uvloop():
+    uvloop.run(last_words())
+
+
+async def test_who_does_not_close_too_is_closed_after_a_while(monkeypatch):
+    monkeypatch.setattr(stream, "LINGER_S", 0.1)
+    owner = Owner()
+    server, address = await listening(owner)
+    reader, writer = await asyncio.open_connection(*address)
+    writer.write(b"bye!")
+    assert await reader.read() == b"bye!"
+    (driver,) = owner.drivers
+    assert driver.is_open
+    await asyncio.sleep(0.3)
+    assert not driver.is_open
+    writer.close()
+    server.close()
 
 
 async def lost_by_reset():
@@ -149,6 +197,9 @@ class Socket(asyncio.Transport):
 
     def is_closing(self):
         return self.closed
+
+    def can_write_eof(self):
+        return False
 
     def close(self):
         self.closed = True

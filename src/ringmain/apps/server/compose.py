@@ -157,6 +157,7 @@ class House:
             self.timeseries,
             self.ingestion,
             self.aggregation,
+            lambda: self.draining,
         )
         self.changes = Changes(
             self.connections,
@@ -221,13 +222,9 @@ class House:
             addresses=tuple(addresses),
         )
 
-    def drain(self) -> None:
-        """Take nothing more that is not on its way already."""
-        self.draining = self.quarantine.closing = True
-
     async def close(self) -> None:
         """Make durable what was accepted, store it, and release every file."""
-        self.drain()
+        self.draining = True
         self.front.goodbye()
         await self.intake.drain()
         try:

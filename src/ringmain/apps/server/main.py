@@ -99,7 +99,7 @@ async def _serve(config: Config, identity: Identity, sockets: Sockets) -> bool:
                 )
             _announce(config, identity, ports)
             await until(stop, house.broken)
-            house.drain()
+            house.draining = True
             for listener in listeners:
                 listener.close()
             if not house.broken.is_set():

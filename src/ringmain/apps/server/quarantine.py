@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Callable
 
 from ringmain.apps.server.stores import Log
 from ringmain.gateway.connections import Connections
@@ -37,6 +38,7 @@ class Quarantine:
         timeseries: TimeSeries,
         ingestion: Ingestion,
         aggregation: Aggregation,
+        is_draining: Callable[[], bool],
     ) -> None:
         self._registry = registry
         self._directory = directory
@@ -46,14 +48,14 @@ class Quarantine:
         self._timeseries = timeseries
         self._ingestion = ingestion
         self._aggregation = aggregation
-        self.closing = False
+        self._is_draining = is_draining
 
     async def release(self, device: Device) -> None:
         """A device became active: its connections write to the store from now on, and what waited follows. What lies
         in the log with its quarantine mark follows too: the last look comes when the store has passed all of that.
         """
         marked: Offset | None = None
-        while not self.closing:
+        while not self._is_draining():
             try:
                 if marked is None:
                     await self._reauthorise(device)
