@@ -51,8 +51,7 @@ class Endpoint(asyncio.Transport):
 
     def __init__(self, network: Wires, host: Machine, other: Machine, number: int, *, is_opener: bool) -> None:
         super().__init__({"peername": (other.name, number), "sockname": (host.name, number)})
-        self.number = number
-        self.is_opener = is_opener
+        self.number, self.is_opener = number, is_opener
         self.host = host
         self._network = network
         self._loop = network.loop
