@@ -11,7 +11,7 @@ import pytest
 from tests.campaigns.evidence import PROVE, record
 
 from ringmain.apps.cli.main import run as ringmain
-from ringmain.apps.lab import harsh, run, steps
+from ringmain.apps.lab import check, harsh, run, steps
 from ringmain.apps.lab.steps import write_series
 
 SEEDS = (1, 2, 3, 5, 8, 13, 21, 1_000_003, 2**31, -7) if PROVE else (1,)
@@ -97,6 +97,7 @@ def test_a_meter_that_never_says_one_of_its_rows_fails_the_run(tmp_path, monkeyp
     monkeypatch.setattr(run, "write_series", robbed)
     monkeypatch.setattr(harsh, "write_series", robbed)
     monkeypatch.setattr(steps, "STORE_S_MAX", 1.0)  # the row will not come
+    monkeypatch.setattr(check, "SETTLE_S", 3.0)  # nor later
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setattr("tempfile.tempdir", None)
     monkeypatch.chdir(tmp_path)

@@ -150,6 +150,7 @@ def judged(
         "--flat-bill": bills[0],
         "--tou-bill": bills[1],
         "--resent-max": resent_max,
+        "--settle-s": check.SETTLE_S,
     }
     judge = family.start("check", "ringmain.apps.lab.check", flat(arguments), {check.TOKEN_VARIABLE: token})
     if judge.wait(CHECK_S_MAX, while_alive=[platform.child]) not in (0, 1):

@@ -4,8 +4,10 @@
 starts) is for the handlers to refuse as 422 (`unprocessable`).
 """
 
+import contextlib
 import math
 from collections.abc import AsyncIterator
+from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 
@@ -15,6 +17,9 @@ from starlette.requests import ClientDisconnect, Request
 from ringmain.apps.server.api.kit.declaration import Route
 from ringmain.apps.server.api.kit.problems import Rejected, place_of
 from ringmain.apps.server.api.words import decode_word
+
+EXACT_MAX = 2**53
+"""Whole numbers up to here are the same as floats."""
 
 _HINT = "The parameters and bodies of every route are described in /openapi.json."
 
@@ -60,6 +65,8 @@ async def bind_body(route: Route, request: Request) -> Any:
     try:
         return _decoder(route.body).decode(body)
     except msgspec.ValidationError as error:
+        with contextlib.suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError, _Inexact):
+            return msgspec.convert(_decode_whole(body), route.body, dec_hook=decode_word)
         what, place = place_of(error)
         raise Rejected(route.misfit, f"{what}.", _HINT, path=place) from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -69,6 +76,23 @@ async def bind_body(route: Route, request: Request) -> Any:
 @lru_cache(maxsize=128)
 def _decoder(kind: Any) -> "msgspec.json.Decoder[Any]":
     return msgspec.json.Decoder(kind, dec_hook=decode_word)
+
+
+class _Inexact(Exception):
+    """A number that is not what it would be read as."""
+
+
+def _whole(text: str) -> int | float:
+    """To JSON Schema `60.0` is an integer, and some libraries write it so. What has digits that a float has not is not
+    guessed at: it may be money.
+    """
+    value = float(text)
+    if Decimal(repr(value)) != Decimal(text):
+        raise _Inexact
+    return int(value) if abs(value) <= EXACT_MAX and value.is_integer() else value
+
+
+_decode_whole = msgspec.json.Decoder(float_hook=_whole).decode
 
 
 async def _read(chunks: AsyncIterator[bytes], declared: str, bytes_max: int) -> bytes:

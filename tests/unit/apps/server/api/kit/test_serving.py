@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Annotated, Any
 
 import httpx
@@ -158,6 +159,37 @@ async def test_a_wrong_body_is_400_and_names_the_place(body, path):
     async with client_of(route_of(echo)) as client:
         response = await client.post("/things/1", content=body, headers={"content-type": "application/json"})
         assert is_problem(response, 400, "invalid_request")["path"] == path
+
+
+class Bag(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    count: int
+    ratio: float = 0.0
+    money: Decimal = Decimal(0)
+
+
+async def told(context: object, call: Any) -> object:
+    return {"count": call.body.count, "ratio": repr(call.body.ratio), "money": str(call.body.money)}
+
+
+@pytest.mark.parametrize(
+    ("body", "money"),
+    [(b'{"count": 60.0, "ratio": 0.1}', "0"), (b'{"count": 6e1, "ratio": 0.1, "money": 0.1}', "0.1")],
+)
+async def test_a_whole_number_may_be_written_as_a_fraction(body, money):
+    client = client_of(route_of(told, body=Bag))
+    answer = await client.post("/things/x", content=body, headers={"content-type": "application/json"})
+    assert answer.json() == {"count": 60, "ratio": "0.1", "money": money}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b'{"count": 60.5}', b'{"count": 1e99}', b'{"count": 1e999999999}', b'{"count": 9007199254740994.0}',
+     b'{"count": 1.0, "money": 0.12345678901234567891}', b'{"count": 1.0, "more": 1}', b'{"count": "1.0"}'],
+)  # fmt: skip
+async def test_and_nothing_else_may(body):
+    client = client_of(route_of(told, body=Bag))
+    answer = await client.post("/things/x", content=body, headers={"content-type": "application/json"})
+    is_problem(answer, 400, "invalid_request")
 
 
 @pytest.mark.parametrize("media", ["", "text/plain", "application/json+x", ";"])
