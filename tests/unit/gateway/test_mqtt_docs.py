@@ -37,6 +37,7 @@ def row(start):
         ("subscriptions of a program", [mqtt_filters.CONSUMER_SUBSCRIPTIONS_MAX]),
         ("topic aliases of a client", [Limits().topic_aliases]),
         ("sessions of all tenants", [service.SESSIONS_MAX]),
+        ("retained messages that one SUBSCRIBE", [retained.RETAINED_MAX]),
         (
             "retained messages of a tenant",
             [retained.RETAINED_MAX, retained.RETAINED_BYTES_MAX >> 20, retained.LEVELS_MAX],

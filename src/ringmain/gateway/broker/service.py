@@ -28,6 +28,7 @@ from ringmain.gateway.broker.message import (
     with_expiry,
 )
 from ringmain.gateway.broker.realm import Realm
+from ringmain.gateway.broker.retained import RETAINED_MAX
 from ringmain.gateway.broker.session import Key, Link, Session, decode_record
 from ringmain.gateway.broker.subscriptions import Held
 from ringmain.gateway.intake import Intake
@@ -277,7 +278,7 @@ class Broker:
             self._hold(session, held.asked, held)
             self.on_asked(session.tenant, held.filter)
             if not held.group and (handling == 0 or (handling == 1 and is_new)):
-                retained += [(held, each) for each in self.realm(session.tenant).retained.match(held.filter)]
+                retained += self._retained(session, held, RETAINED_MAX - len(retained))
         if session.is_kept and asked:
             self._record(session, lambda failed: self._changed(session, before, failed, then))
         else:
@@ -297,6 +298,13 @@ class Broker:
             )
             for held, message in alive
         )
+
+    def _retained(self, session: Session, held: Held, most: int) -> list[tuple[Held, Message]]:
+        """What is retained for one filter, `most` messages of it: many filters may cover the same ones."""
+        found = self.realm(session.tenant).retained.match(held.filter) if most else []
+        for _ in found[most:]:
+            self._on_dropped("queue_full")
+        return [(held, each) for each in found[:most]]
 
     def unsubscribe(
         self, session: Session, filters: Sequence[str], then: Callable[[Failed | None], None]

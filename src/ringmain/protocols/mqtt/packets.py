@@ -14,7 +14,7 @@ from ringmain.protocols.mqtt.reasons import ProtocolViolation, Reason, Unreadabl
 from ringmain.protocols.mqtt.topics import topic_filter, topic_name
 from ringmain.protocols.mqtt.wire import Cursor, utf8
 
-FILTERS_MAX = 1_000
+FILTERS_MAX = 100
 """Filters in one SUBSCRIBE; a device's own tree has a handful."""
 
 CONNECT, CONNACK, PUBLISH, PUBACK = 1, 2, 3, 4
