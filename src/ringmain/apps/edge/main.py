@@ -25,6 +25,7 @@ from ringmain.apps.config import Config
 from ringmain.apps.edge.binding import BUFFER, DOCUMENTS, bind, owner_of
 from ringmain.apps.edge.compose import Dial, EdgeHouse, EdgeStores
 from ringmain.apps.edge.membership import Membership, files_in, load
+from ringmain.apps.edge.pace import blink
 from ringmain.apps.edge.presence import EdgePresence
 from ringmain.apps.lifetime import start_anew, stop_asked, until
 from ringmain.apps.logs import configure_logging
@@ -122,13 +123,16 @@ async def _serve(config: Config, membership: Membership, listening: _Listening) 
         rng = Random()  # noqa: S311 - jitter, no secret
         await bind(stores.blobs, owner_of(membership, files_in(directory).ca))
         dial = dialling(directory, membership)
-        house = await EdgeHouse(membership, stores, EmbeddedClock(), rng, dial, limits).open()
+        clock = EmbeddedClock()
+        house = await EdgeHouse(membership, stores, clock, rng, dial, limits).open()
         gc.freeze()
         gc.set_threshold(20_000, 50, 50)
         try:
             async with asyncio.TaskGroup() as tasks:
                 running = [tasks.create_task(work, name=name) for name, work in house.work()]
                 door = house.mqtt_door(tasks)
+                pace = blink(clock, lambda: house.books.messages, lambda: house.connections.count)
+                running.append(tasks.create_task(pace, name="pace"))
                 listeners = await _listen(house, door, directory, listening)
                 _announce(directory, membership, config, listening)
                 await until(stop, house.broken)
