@@ -13,12 +13,12 @@ import msgspec
 from ringmain.adapters.embedded.uplink import MqttUplink
 from ringmain.adapters.embedded.uplink_target import Target
 from ringmain.apps.edge.aggregate import EdgeAggregation
-from ringmain.apps.edge.announced import Announcements
 from ringmain.apps.edge.books import EdgeBooks
 from ringmain.apps.edge.claims import PassedOn
 from ringmain.apps.edge.membership import Membership
 from ringmain.apps.edge.parting import part_with_names
 from ringmain.apps.edge.reports import Looked, Reports
+from ringmain.gateway.announced import Announcements
 from ringmain.gateway.broker.service import Broker
 from ringmain.gateway.connections import Connections
 from ringmain.gateway.delegated import Delegates

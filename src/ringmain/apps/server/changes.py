@@ -13,43 +13,29 @@ from ringmain.gateway.connections import Connections
 from ringmain.gateway.mqtt_connection import MqttConnection
 from ringmain.model.device import PERMISSIONS, Device, LifecycleState, Telemetry
 from ringmain.model.errors import Refused
-from ringmain.model.ids import DeviceKey
-from ringmain.ports.clock import Clock
 from ringmain.services.gateways.service import Gateways
-from ringmain.services.sessions.service import Sessions
 from ringmain.transports.stream import StreamDriver
-
-SLEEP_S_MAX = 30 * 86_400
-"""A device may announce to be away for a month at most."""
 
 REVOKED_S_MAX = 0.8
 """For the goodbye to a client whose certificate was revoked; within a second it is gone."""
 
 
-class _Status(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    sleep_s: int
-
-
 class Changes:
-    """Hears of devices made, moved and revoked, and of what they say of themselves."""
+    """Hears of devices made, moved and revoked."""
 
     def __init__(
         self,
         connections: Connections,
         zones: Zones,
         gateways: Gateways,
-        sessions: Sessions,
         broker: Broker,
-        clock: Clock,
         on_activated: Callable[[Device], None],
     ) -> None:
         """`on_activated`: a device left quarantine."""
         self._connections = connections
         self._zones = zones
         self._gateways = gateways
-        self._sessions = sessions
         self._broker = broker
-        self._clock = clock
         self._on_activated = on_activated
 
     def devices_made(self, devices: Sequence[Device]) -> None:
@@ -76,15 +62,6 @@ class Changes:
             self._connections.cut(device.key, Refused(code, f"device {device.id} is {device.state}"))
         elif PERMISSIONS[before].telemetry is Telemetry.QUARANTINED:
             self._on_activated(device)
-
-    def status_said(self, device: DeviceKey, payload: bytes) -> None:
-        """A device announced that it will sleep; anything else on its status topic says nothing to us."""
-        try:
-            status = msgspec.json.decode(payload, type=_Status)
-        except msgspec.DecodeError:
-            return
-        if 0 < status.sleep_s <= SLEEP_S_MAX:
-            self._sessions.sleeping(device, self._clock.now_ms() + status.sleep_s * 1000)
 
     def certificates_revoked(self, drivers: Sequence[StreamDriver[Any]]) -> None:
         """Connections whose certificate is on a new list: whoever has signed in hears why, and nobody stays because it

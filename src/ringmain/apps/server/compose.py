@@ -27,6 +27,7 @@ from ringmain.apps.server.quarantine import Quarantine
 from ringmain.apps.server.replay import Replay
 from ringmain.apps.server.stores import MAINTAINED_SIZES, Stores
 from ringmain.apps.server.tls import ServerTls
+from ringmain.gateway.announced import Announcements
 from ringmain.gateway.connections import Connections
 from ringmain.gateway.mqtt import MqttDoor
 from ringmain.model.device import Device
@@ -140,7 +141,7 @@ class House:
             self.clock,
             self.tls,
             on_log_broken=self._log_broken,
-            on_status=lambda device, payload: self.changes.status_said(device, payload),  # noqa: PLW0108 - made later
+            on_status=Announcements(self.sessions, self.clock).said,
             on_admitted=self.zones.note,
         )
         self.intake, self.pipeline, self.telemetry = self.front.intake, self.front.pipeline, self.front.telemetry
@@ -163,9 +164,7 @@ class House:
             self.connections,
             self.zones,
             self.gateways.service,
-            self.sessions,
             self.broker,
-            self.clock,
             self._activated,
         )
         if self.tls:

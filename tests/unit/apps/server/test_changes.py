@@ -2,8 +2,7 @@
 
 import pytest
 
-from ringmain.adapters.simulated.clock import SimulatedClock
-from ringmain.apps.server.changes import SLEEP_S_MAX, Changes
+from ringmain.apps.server.changes import Changes
 from ringmain.gateway.connections import Connections
 from ringmain.model.device import Device, LifecycleState
 
@@ -44,9 +43,8 @@ class Place:
         self.connections = Connections()
         self.peer = Peer()
         self.connections.attach(7, self.peer)
-        self.clock = SimulatedClock()
         ear = Ear(self.heard)
-        self.changes = Changes(self.connections, ear, ear, ear, ear, self.clock, self.activated.append)
+        self.changes = Changes(self.connections, ear, ear, ear, self.activated.append)
 
     def device(self, state):
         return Device(7, "acme", "m7", "generic", state, "main", 0, 0)
@@ -83,20 +81,3 @@ def test_a_new_device_is_known_to_zones_and_gateways(place):
     device = place.device(STATE.REGISTERED)
     place.changes.devices_made([device])
     assert place.heard == [("note", device), ("know", [device])]
-
-
-NO_ANNOUNCEMENT = [b"", b"{", b"[]", b'{"sleep_s":0}', b'{"sleep_s":-5}', b'{"sleep_s":"9"}', b'{"sleep_s":1.5}']
-
-
-@pytest.mark.parametrize(
-    "payload", [*NO_ANNOUNCEMENT, b'{"sleep_s":9,"more":1}', b'{"sleep_s":%d}' % (SLEEP_S_MAX + 1)]
-)
-def test_what_is_no_announcement_of_sleep_says_nothing(place, payload):
-    place.changes.status_said(7, payload)
-    assert place.heard == []
-
-
-@pytest.mark.parametrize("sleep_s", [1, SLEEP_S_MAX])
-def test_a_device_that_announces_its_sleep_is_not_missed(place, sleep_s):
-    place.changes.status_said(7, b'{"sleep_s":%d}' % sleep_s)
-    assert place.heard == [("sleeping", 7, place.clock.now_ms() + sleep_s * 1000)]

@@ -3,7 +3,7 @@
 import pytest
 
 from ringmain.adapters.simulated.clock import SimulatedClock
-from ringmain.apps.edge.announced import SLEEP_S_MAX, Announcements
+from ringmain.gateway.announced import SLEEP_S_MAX, Announcements
 from ringmain.model.ids import DeviceKey
 
 

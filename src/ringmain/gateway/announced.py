@@ -1,13 +1,13 @@
-"""What meters announce of themselves: that they will be asleep."""
+"""What devices announce of themselves: that they will be asleep."""
 
 import msgspec
 
+from ringmain.gateway.connections import SessionWatch
 from ringmain.model.ids import DeviceKey
 from ringmain.ports.clock import Clock
-from ringmain.services.sessions.service import Sessions
 
 SLEEP_S_MAX = 30 * 86_400
-"""A meter may announce to be away for a month at most, as on the platform."""
+"""A device may announce to be away for a month at most."""
 
 
 class _Status(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -17,7 +17,7 @@ class _Status(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Announcements:
     """Tells the sessions."""
 
-    def __init__(self, sessions: Sessions, clock: Clock) -> None:
+    def __init__(self, sessions: SessionWatch, clock: Clock) -> None:
         self._sessions = sessions
         self._clock = clock
 
