@@ -72,6 +72,7 @@ async def test_what_a_bridge_says_of_a_device_is_the_devices_once_it_is_delegate
         )
         assert (await house.replay(letter)).accepted == 1
         assert ("power_w", 5, 7.0) in await readings(house, plug)
+        house.draining = True  # or what follows an activation waits for a store that has ended
         for task in started:
             task.cancel()
     await house.close()
@@ -86,6 +87,7 @@ async def test_a_letter_of_a_form_is_replayed_in_it(tmp_path):
         for topic, payload in (("telemetry/value/a", b"1"), ("devices/gw/chunks", b'[{"ts":5,"values":{"b":2}}]')):
             letter = StoredDeadLetter(1, 1, meter.device.key, 0, "mqtt", topic, payload, "undecodable_payload", "")
             assert (await house.replay(letter)).accepted == 1
+        house.draining = True  # or what follows an activation waits for a store that has ended
         for task in started:
             task.cancel()
     await house.close()

@@ -58,6 +58,7 @@ async def test_an_activation_releases_what_waited(tmp_path):
         assert not await house.timeseries.readings(device.key, None, SPAN, after=None, limit=10)
         await house.lifecycle.activate(DEFAULT_TENANT, "new")
         assert await stored(house, device) == [("a", 1000, 1.0), ("b", 1000, 2.0)]
+        house.draining = True  # or what follows an activation waits for a store that has ended
         for task in started:
             task.cancel()
     await house.close()
@@ -68,6 +69,7 @@ async def test_a_crash_between_activation_and_release_leaves_nothing_behind(tmp_
     async with asyncio.TaskGroup() as tasks:
         started = await running(house, tasks)
         device = await provisioned(house)
+        house.draining = True  # or what follows an activation waits for a store that has ended
         for task in started:
             task.cancel()
     await house.registry.move(device.key, LifecycleState.PROVISIONED, LifecycleState.ACTIVE, 1, "a test")
@@ -79,6 +81,7 @@ async def test_a_crash_between_activation_and_release_leaves_nothing_behind(tmp_
         await house.quarantine.release_left_behind()
         assert await stored(house, device) == [("a", 1000, 1.0), ("b", 1000, 2.0)]
         assert list(await house.timeseries.quarantined()) == []
+        house.draining = True  # or what follows an activation waits for a store that has ended
         for task in started:
             task.cancel()
     await house.close()
