@@ -18,7 +18,7 @@ from ringmain.apps.demo.plan import EARLY_WORD, TOKENS, Kept, Options, Ports
 from ringmain.apps.edge.membership import files_in
 from ringmain.apps.lab.api import Api, ApiError
 from ringmain.apps.lab.platform import MODULE
-from ringmain.apps.lab.processes import POLL_S, Child, Family, StepFailed, sigterm_interrupts
+from ringmain.apps.lab.processes import POLL_S, Child, Family, StepFailed, signals_interrupt
 from ringmain.apps.lab.relay_child import RelayChild
 from ringmain.apps.ownership import own
 from ringmain.model.time import format_rfc3339
@@ -204,7 +204,7 @@ def set_up(options: Options) -> Iterator[Stage]:
     """A stage on which platform and relay start at once, while the caller gets ready. At the end no process is left,
     whatever happens.
     """
-    with sigterm_interrupts(), Family(options.work_dir) as family:
+    with signals_interrupt(), Family(options.work_dir) as family:
         stage = Stage(family, options, plan.free_ports(options))
         try:
             stage.start_platform()

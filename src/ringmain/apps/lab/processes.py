@@ -184,14 +184,17 @@ def _signals_held() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def sigterm_interrupts() -> Iterator[None]:
-    """SIGTERM ends the lab like Ctrl-C does: through every `finally`."""
+def signals_interrupt() -> Iterator[None]:
+    """SIGTERM ends it as Ctrl-C does, through every `finally`; and so does SIGINT in the background of a shell, which has
+    it ignored there.
+    """
 
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, interrupt)
+    before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ringmain.apps.lab.harsh import run_harsh
 from ringmain.apps.lab.platform import platform_blamed, start_platform
-from ringmain.apps.lab.processes import Family, sigterm_interrupts
+from ringmain.apps.lab.processes import Family, signals_interrupt
 from ringmain.apps.lab.report import Report
 from ringmain.apps.lab.source import civil_year
 from ringmain.apps.lab.steps import (
@@ -58,7 +58,7 @@ def run(options: Options, rows: Sequence[FileRow], say: Callable[[str], None]) -
     """
     started = time.monotonic()
     step: Step = lambda text: say(f"{time.monotonic() - started:5.1f} s  {text}")
-    with sigterm_interrupts(), Family(options.work_dir) as family:
+    with signals_interrupt(), Family(options.work_dir) as family:
         if options.faults == "harsh":
             return run_harsh(family, options, rows, step)
         return _run_calm(family, options, rows, step)

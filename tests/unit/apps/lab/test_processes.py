@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from ringmain.apps.lab.processes import Family, StepFailed, sigterm_interrupts
+from ringmain.apps.lab.processes import Family, StepFailed, signals_interrupt
 
 pytestmark = pytest.mark.slow
 
@@ -118,7 +118,7 @@ def heard():
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_to_the_lab_ends_all_children(tmp_path, family, number):
     timer = threading.Timer(0.3, os.kill, (os.getpid(), number))
-    with pytest.raises(KeyboardInterrupt), sigterm_interrupts(), Family(tmp_path) as inner:
+    with pytest.raises(KeyboardInterrupt), signals_interrupt(), Family(tmp_path) as inner:
         child = inner.start("stays", "lab_child_stays", [])
         timer.start()
         child.wait(30)
@@ -157,3 +157,14 @@ def test_a_kill_says_when_and_the_next_life_goes_on_in_the_same_files(family):
     while again.output() != b"up\nup\n":
         assert time.monotonic() < until
         time.sleep(0.01)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_that_was_ignored_interrupts_too(number):
+    before = signal.signal(number, signal.SIG_IGN)
+    try:
+        with pytest.raises(KeyboardInterrupt), signals_interrupt():
+            signal.raise_signal(number)
+        assert signal.getsignal(number) is signal.SIG_IGN
+    finally:
+        signal.signal(number, before)
