@@ -185,8 +185,8 @@ def _signals_held() -> Iterator[None]:
 
 @contextlib.contextmanager
 def signals_interrupt() -> Iterator[None]:
-    """SIGTERM ends it as Ctrl-C does, through every `finally`; and so does SIGINT in the background of a shell, which has
-    it ignored there.
+    """SIGTERM ends it as Ctrl-C does, through every `finally`; and so does SIGINT behind a shell's `&`, where it
+    is ignored.
     """
 
     def interrupt(*_: object) -> None:
