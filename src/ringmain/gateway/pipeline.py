@@ -21,15 +21,13 @@ from ringmain.model.batch import DeadLetter
 from ringmain.model.device import PERMISSIONS, Device, Principal, Telemetry
 from ringmain.model.errors import Refused
 from ringmain.model.ids import DeviceKey
+from ringmain.protocols.mqtt.topics import REMEMBERED_BYTES_MAX
 
 BEYOND = frozenset({Purpose.CHUNKS, Purpose.REPORT, Purpose.CLAIMS})
 """What only some compositions take: an edge is no platform for other edges."""
 
 TOPICS_REMEMBERED = 256
 """Routes remembered for one sign-in."""
-
-REMEMBERED_BYTES_MAX = SHOWN_MAX = 256
-"""Of such a topic, and characters of one in a notice: nearly all are shorter, and one may have 65,535."""
 
 
 class SignedIn:
@@ -222,7 +220,8 @@ class Pipeline:
                 self._on_status(who.device, payloads[-1])
             return Translated(routed.identifiers)
         self.reject(who.device, to.reason, len(payloads))
-        self._tell(who.device, to, to.reason, f"topic {to.topic[:SHOWN_MAX]}", len(payloads), kept="not at all")
+        detail = f"topic {to.topic[:REMEMBERED_BYTES_MAX]}"
+        self._tell(who.device, to, to.reason, detail, len(payloads), kept="not at all")
         return Translated(routed.identifiers, to.reason)
 
     def _decoder_of(self, principal: Principal) -> Decoder | None:
@@ -242,5 +241,6 @@ class Pipeline:
 
     def _tell(self, device: DeviceKey, to: Route, reason: str, detail: str, count: int, *, kept: str) -> None:
         """MQTT 3.1.1 has no words for a refusal, so a device that wants to know listens to `errors`."""
-        notice = {"reason": reason, "detail": detail, "topic": to.topic[:SHOWN_MAX], "messages": count, "kept": kept}
+        topic = to.topic[:REMEMBERED_BYTES_MAX]
+        notice = {"reason": reason, "detail": detail, "topic": topic, "messages": count, "kept": kept}
         self.connections.notify(device, "errors", msgspec.json.encode(notice))

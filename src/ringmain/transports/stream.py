@@ -121,14 +121,18 @@ class StreamDriver(asyncio.Protocol, Generic[EventT]):
         if not self._holds and self._transport and not self._transport.is_closing():
             self._transport.resume_reading()
 
-    def close(self) -> None:
-        """Send what is left and close, at the latest after `CLOSE_DEADLINE_S`; nothing more is heard."""
+    def close(self, *, linger: bool = True) -> None:
+        """Send what is left and close, at the latest after `CLOSE_DEADLINE_S`; nothing more is heard. Without `linger`
+        at once: strangers are too many to wait for.
+        """
         self.flush()
         transport = self._transport
         if not transport or self._last_call:
             return
         self._last_call = self._loop.call_later(CLOSE_DEADLINE_S, self.abort)
-        if transport.is_closing() or not transport.can_write_eof():  # TLS has no half that could be closed
+        if (
+            not linger or transport.is_closing() or not transport.can_write_eof()
+        ):  # TLS has no half that could be closed
             transport.close()
             return
         transport.write_eof()

@@ -28,8 +28,9 @@ def row(start):
     [
         ("CONNECT", [machine.CONNECT_BYTES_MAX]),
         ("bytes behind a CONNECT", [machine.WAITING_BYTES_MAX]),
-        ("a topic", [topics.TOPIC_SLASHES_MAX, 65_535]),
-        ("filters of a connection", [mqtt_filters.FILTER_WEIGHT_MAX >> 10, mqtt_filters.LEVEL_WEIGHT]),
+        ("a topic", [topics.TOPIC_BYTES_MAX, topics.TOPIC_SLASHES_MAX]),
+        ("`+` in a filter", [topics.PLUS_LEVELS_MAX]),
+        ("filters of a connection", [mqtt_filters.FILTER_WEIGHT_MAX >> 20, mqtt_filters.LEVEL_WEIGHT]),
         ("messages in flight, MQTT 3.1.1", [mqtt_receipts.IN_FLIGHT_311_MAX]),
         ("user properties", [properties.USER_PROPERTIES_MAX]),
         ("filters of a packet", [packets.FILTERS_MAX]),

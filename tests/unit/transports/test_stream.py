@@ -138,6 +138,20 @@ def test_last_words_over_uvloop():
     uvloop.run(last_words())
 
 
+async def test_a_stranger_is_not_waited_for():
+    owner = Owner()
+    server, address = await listening(owner)
+    reader, writer = await asyncio.open_connection(*address)
+    await asyncio.sleep(0.02)
+    (driver,) = owner.drivers
+    driver.close(linger=False)
+    assert await reader.read() == b""
+    await asyncio.sleep(0.02)
+    assert not driver.is_open
+    writer.close()
+    server.close()
+
+
 async def test_who_does_not_close_too_is_closed_after_a_while(monkeypatch):
     monkeypatch.setattr(stream, "LINGER_S", 0.1)
     owner = Owner()

@@ -1,8 +1,9 @@
 """Delivery: from a message and the subscriptions that it matches to copies in sessions, and from there to their peers.
 
 A copy of QoS 1 or 2 reaches its session when the commit that holds it is done, and not before. It must never wait.
-What was published at QoS 2 reaches nobody before its publisher was told PUBREC, at whatever QoS: the order of
-figure 4.3, and a publisher that hears of no commit and repeats it is not heard twice.
+What was published at QoS 2 reaches no subscriber before its publisher was told PUBREC, at whatever QoS: the order of
+figure 4.3, and a publisher that hears of no commit and repeats it is not heard twice. Copies of QoS 0 behind one that
+waits for that wait with it: their order stays. (Who subscribes meanwhile is sent what is retained at once.)
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -83,12 +84,13 @@ class Delivery:
             if reason := self._refusal(session):
                 self._on_dropped(reason)
                 continue
-            if not (waiting.qos or last):
+            if not (waiting.qos or last or session.deferred):
                 session.offer(waiting, now_ms)
                 continue
             session.expect(waiting)
             later.append((session, waiting))
             if not waiting.qos:
+                session.deferred += 1
                 continue
             session.sequence += 1
             waiting.sequence = session.sequence
@@ -108,6 +110,7 @@ class Delivery:
         if failed:
             for session, waiting in copies:
                 session.expect_no_more(waiting)
+                session.deferred -= not waiting.qos
             return
         now_ms = self._clock.now_ms()
         for session, waiting in copies:
@@ -115,6 +118,7 @@ class Delivery:
                 session.arrived(waiting)
             else:
                 session.expect_no_more(waiting)
+                session.deferred -= 1
                 session.offer(waiting, now_ms)
         for session in dict.fromkeys(session for session, _ in copies):
             session.pump(now_ms)

@@ -9,7 +9,7 @@ RETAINED_MAX = 100_000
 
 
 RETAINED_BYTES_MAX = 64 * 1024 * 1024
-"""Payloads of one tenant's retained messages together: they are in memory, and a platform has many tenants."""
+"""Topics and payloads of one tenant's retained messages: they are in memory, and a platform has many tenants."""
 
 LEVELS_MAX = 400_000
 """Nodes of the tree, each some 400 bytes: topics may have 200 levels of their own."""
@@ -33,7 +33,7 @@ class Retained:
     def takes(self, message: Message) -> bool:
         """Whether there is room for it, in place of the one before."""
         known = self.get(message.topic)
-        size = self.bytes - (len(known.payload) if known else 0) + len(message.payload)
+        size = self.bytes - (_size(known) if known else 0) + _size(message)
         if known is not None:
             return size <= RETAINED_BYTES_MAX
         levels = self.levels + message.topic.count("/") + 1
@@ -49,7 +49,7 @@ class Retained:
                 self.levels += 1
             node = below
         self.count += node.message is None
-        self.bytes += len(message.payload) - (len(node.message.payload) if node.message else 0)
+        self.bytes += _size(message) - (_size(node.message) if node.message else 0)
         node.message = message
 
     def get(self, topic: str) -> Message | None:
@@ -72,7 +72,7 @@ class Retained:
             return False
         path[-1].message = None
         self.count -= 1
-        self.bytes -= len(known.payload)
+        self.bytes -= _size(known)
         for level, parent, node in zip(reversed(levels), reversed(path[:-1]), reversed(path[1:]), strict=True):
             if node.below or node.message:
                 break
@@ -83,6 +83,10 @@ class Retained:
     def match(self, pattern: str) -> list[Message]:
         """Those that a filter covers, topics in order."""
         return sorted(_walk(self._root, pattern.split("/"), 0), key=lambda message: message.topic)
+
+
+def _size(message: Message) -> int:
+    return len(message.topic) + len(message.payload)
 
 
 def _walk(node: _Node, levels: list[str], place: int) -> Iterator[Message]:

@@ -101,6 +101,8 @@ class Session:
         self.sequence = 0
         self.coming = 0
         """Messages that wait for their commit before they wait in here."""
+        self.deferred = 0
+        """Those of QoS 0 among them: later ones go behind them."""
         self._queue: deque[Waiting] = deque()
         self._flight: dict[int, Waiting] = {}
         self._intake = intake

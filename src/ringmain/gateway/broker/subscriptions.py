@@ -9,11 +9,10 @@ from typing import Generic, Protocol, TypeVar
 
 import msgspec
 
+from ringmain.protocols.mqtt.topics import REMEMBERED_BYTES_MAX
+
 MATCHES_REMEMBERED = 4_096
 """Topics whose subscribers are remembered; when full it starts over."""
-
-REMEMBERED_LENGTH_MAX = 256
-"""Characters of such a topic: nearly all are shorter, and one may have 65,535."""
 
 
 class Subscriber(Protocol):
@@ -134,14 +133,16 @@ class Subscriptions(Generic[S]):
             nodes = list(_walk(self._root, topic.split("/"), hidden=topic.startswith("$")))
             holders = [(who, held) for node in nodes for (who, _), held in node.holders.items()]
             known = holders, [group for node in nodes for group in node.groups.values()]
-            if len(topic) <= REMEMBERED_LENGTH_MAX:
+            if len(topic) <= REMEMBERED_BYTES_MAX:
                 self._remembered[topic] = known
         holders, groups = known
         return [*holders, *(group.next() for group in groups)] if groups else holders
 
 
 def _walk(root: _Node[S], levels: list[str], *, hidden: bool) -> Iterator[_Node[S]]:
-    """Every node whose filter matches. Linear in the levels but for `+`, of which there are at most as many."""
+    """Every node whose filter matches. Linear in the levels but for `+`: it is bounded by the nodes that
+    filters have made, and they may have `+` in so many levels only (`topics.PLUS_LEVELS_MAX`).
+    """
     standing = [root]
     for place, level in enumerate(levels):
         following: list[_Node[S]] = []

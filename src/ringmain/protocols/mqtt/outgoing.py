@@ -10,10 +10,16 @@ from ringmain.protocols.mqtt.flight import Flight
 from ringmain.protocols.mqtt.handshake import number_of
 from ringmain.protocols.mqtt.packets import Connect
 from ringmain.protocols.mqtt.properties import NONE, Properties, Property
+from ringmain.protocols.mqtt.topics import REMEMBERED_BYTES_MAX
 from ringmain.protocols.mqtt.wire import VARIABLE_INTEGER_MAX
 
 ALIASES_OUT_MAX = 64
 """Topics that get an alias towards one peer, however many more it would take: each is remembered twice."""
+
+TEXT_BYTES_MAX = 65_535
+"""A text's length has two bytes (§1.5.4), and each of its characters up to four."""
+
+UTF8_BYTES_MAX = 4
 
 PACKET_BYTES_MAX = VARIABLE_INTEGER_MAX + 5
 """What a packet can have where the peer sets no limit (§2.1.4)."""
@@ -58,9 +64,13 @@ class Outgoing:
         retain: bool = False,
         dup: bool = False,
     ) -> tuple[Sending, bytes]:
-        """The packet of a message, if it may go. `identifier` is the owner's choice, and free; 0 leaves it to us."""
+        """The packet of a message, if it may go: one whose topic has become too long for any packet never may.
+        `identifier` is the owner's choice, and free; 0 leaves it to us.
+        """
         if qos and self.flight.room <= 0:
             return Sending.NO_ROOM, b""
+        if len(topic) > TEXT_BYTES_MAX // UTF8_BYTES_MAX and len(topic.encode()) > TEXT_BYTES_MAX:
+            return Sending.TOO_LARGE, b""
         if qos and not identifier:
             identifier = self.flight.identifier()
         shown, found = self._alias(topic, found)
@@ -80,6 +90,6 @@ class Outgoing:
         known = self._aliases.get(topic)
         if known:
             return "", {**found, Property.TOPIC_ALIAS: known}
-        if len(self._aliases) < self._aliases_max:
+        if len(self._aliases) < self._aliases_max and len(topic) <= REMEMBERED_BYTES_MAX:
             return topic, {**found, Property.TOPIC_ALIAS: len(self._aliases) + 1}
         return topic, found

@@ -11,7 +11,7 @@ from ringmain.protocols.mqtt import packets, properties
 from ringmain.protocols.mqtt.events import Limits, Published
 from ringmain.protocols.mqtt.properties import Properties, Property
 from ringmain.protocols.mqtt.reasons import ProtocolViolation, Reason
-from ringmain.protocols.mqtt.topics import topic_name
+from ringmain.protocols.mqtt.topics import REMEMBERED_BYTES_MAX, topic_name
 
 TOPICS_REMEMBERED = 256
 """Topic names already validated on this connection; when full it starts over."""
@@ -126,6 +126,8 @@ class PublishReader:
 
     def _remember(self, topic: bytes) -> None:
         topic_name(topic)
+        if len(topic) > REMEMBERED_BYTES_MAX:
+            return
         if len(self._topics) >= TOPICS_REMEMBERED:
             self._topics.clear()
         self._topics.add(topic)

@@ -55,6 +55,17 @@ def test_like_a_dictionary(steps, pattern):
     assert kept._root.below == {}
 
 
+def test_topics_count_as_much_as_payloads(monkeypatch):
+    monkeypatch.setattr(retained, "RETAINED_BYTES_MAX", 100)
+    kept = Retained()
+    assert not kept.takes(Message("t" * 100, b"x"))
+    kept.put(Message("t" * 90, b"12345"))
+    assert not kept.takes(Message("u" * 6, b""))
+    assert kept.takes(Message("t" * 90, b"1234567890"))
+    kept.remove("t" * 90)
+    assert kept.bytes == 0
+
+
 def test_a_tree_has_so_many_levels_and_no_more(monkeypatch):
     monkeypatch.setattr(retained, "LEVELS_MAX", 5)
     kept = Retained()

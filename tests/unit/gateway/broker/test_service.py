@@ -408,6 +408,19 @@ class TestDelivery:
         assert payloads(subscriber) == [b"1"]
         assert world.dropped == ["not_read"] * 3
 
+    async def test_what_comes_behind_one_of_qos_2_stays_behind_it(self, world):
+        """[MQTT-4.6.0-6] for whoever hears all of it at QoS 0."""
+        publisher, subscriber = world.client("p").connect(), world.client("s").connect()
+        await world.commit()
+        subscriber.subscribe("a", 0)
+        await world.commit()
+        for payload, qos in ((b"one", 2), (b"two", 1), (b"three", 0)):
+            publisher.publish("a", payload, qos)
+        await world.commit()
+        assert payloads(subscriber) == [b"one", b"two", b"three"]
+        publisher.publish("a", b"four", 0)
+        assert payloads(subscriber)[-1] == b"four", "nothing waits any more"
+
     @pytest.mark.parametrize("late_s", [9, 10, 11])
     async def test_a_message_that_has_expired_does_not_come(self, world, late_s):
         publisher, subscriber = await pair(world)

@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from ringmain.gateway.broker.subscriptions import MATCHES_REMEMBERED, REMEMBERED_LENGTH_MAX, Held, Subscriptions
-from ringmain.protocols.mqtt.topics import matches
+from ringmain.gateway.broker.subscriptions import MATCHES_REMEMBERED, Held, Subscriptions
+from ringmain.protocols.mqtt.topics import REMEMBERED_BYTES_MAX, matches
 
 LEVELS = ["a", "b", "", "$a", "aa"]
 TOPICS = st.lists(st.sampled_from(LEVELS), min_size=1, max_size=4).map("/".join).filter(bool)
@@ -189,6 +189,6 @@ def test_a_group_begins_with_who_came_first_and_goes_on_in_turn():
 def test_very_long_topics_are_not_remembered():
     tree = Subscriptions()
     tree.add(Who("w"), Held("#", "#", 0))
-    for length in (REMEMBERED_LENGTH_MAX, REMEMBERED_LENGTH_MAX + 1):
+    for length in (REMEMBERED_BYTES_MAX, REMEMBERED_BYTES_MAX + 1):
         assert len(tree.match("x" * length)) == 1
     assert len(tree._remembered) == 1

@@ -631,3 +631,12 @@ def test_3_1_marks_what_it_says_again(connected):
     assert asked.subscriptions[0].filter == "a"
     (closed,) = machine.receive(bytes.fromhex("c800"), 0.0)
     assert closed.reason is Reason.MALFORMED_PACKET
+
+
+@pytest.mark.parametrize("topic", ["x" * 65_536, "\u20ac" * 21_846])
+def test_nobody_is_sent_a_topic_that_no_packet_has_room_for(connected, topic):
+    machine = connected(5)
+    for qos in (0, 1):
+        assert machine.publish(topic, b"", qos) is Sending.TOO_LARGE
+    assert machine.data_to_send() == b""
+    assert machine.publish("x" * 65_535, b"", 0) is Sending.SENT

@@ -25,11 +25,21 @@ def test_an_empty_name():
 
 @pytest.mark.parametrize("read", [topic_name, topic_filter])
 def test_names_that_are_beyond_our_limits(read):
-    for name in ("/" * 200, "a/" * 200 + "b", "a" * 65_535):
+    for name in ("/" * 200, "a/" * 200 + "b", "a" * 4_096):
         assert read(name.encode()) == name
     with pytest.raises(ProtocolViolation) as refused:
         read(b"/" * 201)
     assert refused.value.reason is Reason.MALFORMED_PACKET
+    with pytest.raises(ProtocolViolation) as refused:
+        read(b"a" * 4_097)
+    assert refused.value.reason in (Reason.TOPIC_NAME_INVALID, Reason.TOPIC_FILTER_INVALID)
+
+
+def test_a_plus_stands_near_the_root():
+    assert topic_filter(b"+/" * 32 + b"#")
+    with pytest.raises(ProtocolViolation) as refused:
+        topic_filter(b"a/" * 32 + b"+")
+    assert refused.value.reason is Reason.TOPIC_FILTER_INVALID
 
 
 @pytest.mark.parametrize("bad", ["a/+", "#", "a+", "#/a"])
